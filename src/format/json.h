@@ -1,0 +1,30 @@
+/* JSON with jansson, plus what a data file needs: errors with line numbers, typed access that names the key,
+ * JSONL line by line, atomic writing. Files are treated as hostile (depth and size limits). */
+#ifndef TR_FORMAT_JSON_H
+#define TR_FORMAT_JSON_H
+
+#include "base/error.h"
+#include <jansson.h>
+
+/* Parses a whole file (at most 1 GiB). TR_ERR_FORMAT with `path:line:column` in where. Caller json_decref's. */
+tr_status tr_json_load(const char *path, json_t **out, tr_error *err);
+/* Writes with indent 2, keys in insertion order unless sort_keys, a final newline; atomic. */
+tr_status tr_json_save(const char *path, const json_t *value, bool sort_keys, tr_error *err);
+
+/* Typed members of an object; TR_ERR_FORMAT naming the key when missing or of another type. Strings are borrowed. */
+tr_status tr_json_need_string(const json_t *object, const char *key, const char **out, tr_error *err);
+tr_status tr_json_need_integer(const json_t *object, const char *key, int64_t *out, tr_error *err);
+tr_status tr_json_need_number(const json_t *object, const char *key, double *out, tr_error *err);
+/* Missing or null gives the fallback; another type is an error all the same. */
+tr_status tr_json_get_string(const json_t *object, const char *key, const char *fallback, const char **out, tr_error *err);
+tr_status tr_json_get_integer(const json_t *object, const char *key, int64_t fallback, int64_t *out, tr_error *err);
+tr_status tr_json_get_number(const json_t *object, const char *key, double fallback, double *out, tr_error *err);
+tr_status tr_json_get_bool(const json_t *object, const char *key, bool fallback, bool *out, tr_error *err);
+
+/* JSON Lines, or one JSON array of objects: calls `row` for each object with its 1-based line (in an array: the
+ * 1-based element). A line that is not an object calls `row` with value NULL and `problem` set; returning other
+ * than TR_OK stops the reading with that status. An empty line is skipped. */
+typedef tr_status (*tr_json_row)(void *user, size_t line, json_t *value, const char *problem, tr_error *err);
+tr_status tr_json_rows(const char *path, tr_json_row row, void *user, tr_error *err);
+
+#endif
