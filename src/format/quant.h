@@ -21,8 +21,11 @@ typedef struct {
 
 /* NULL for an id that no file may hold. */
 const tr_type_info *tr_type_lookup(uint32_t id);
+/* The name for a message, also of types that were removed from the format or never reach a file; NULL for an
+ * id that was never given. */
+const char *tr_type_name(uint32_t id);
 
-/* Bytes of a row of n elements. n must be a multiple of the block (else 0). */
+/* Bytes of a row of n elements. n must be a multiple of the block and the result fit (else 0). */
 size_t tr_type_row_bytes(tr_type type, size_t n);
 
 /* Decodes n elements (a multiple of the block) of a supported type. `source` needs no alignment.
@@ -30,6 +33,7 @@ size_t tr_type_row_bytes(tr_type type, size_t n);
  * the reference implementation in Python (gguf.quants.dequantize) computes them. */
 void tr_dequantize(tr_type type, const void *source, float *out, size_t n);
 
+/* Exact. A NaN comes out quiet, with its payload. */
 float tr_half_to_float(uint16_t half);
 uint16_t tr_float_to_half(float value); /* round to nearest even */
 float tr_bfloat16_to_float(uint16_t value);
