@@ -86,7 +86,7 @@ static void test_hostile_lines_are_problems_not_crashes(void **state)
     EXPECT_ROWS("{\"a\":\"\\u0000\"}\n", "1! ", "u0000");
     EXPECT_ROWS("{\"a\":NaN}\n{\"a\":Infinity}\n{\"a\":1e999}\n", "1! 2! 3! ", "overflow");
     EXPECT_ROWS("{\"a\":99999999999999999999}\n", "1! ", "big integer");
-    EXPECT_ROWS("{\"a\":\"\xff\xfe\"}\n", "1! ", "UTF-8");
+    EXPECT_ROWS("{\"a\":\"\xff\xfe\"}\n", "1! ", "decode byte");
     EXPECT_ROWS("{\"a\":\"\\ud800\"}\n", "1! ", "");
     EXPECT_ROWS("{\"a\":1,\"a\":2}\n", "1! ", "duplicate");
     EXPECT_ROWS("\0\0\0\n", "1! ", "");
