@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes test/golden/tokenizer.json: token ids by Hugging Face tokenizers for the strings that test/text/test_tokenizer.c encodes.
+"""Makes test/golden/text/tokenizer.json: token ids by Hugging Face tokenizers for the strings that test/text/test_tokenizer.c encodes.
 
 Two vocabularies: a tiny one, trained here and stored whole in the file, so that the test needs nothing else; and that of a GGUF
 model (SmolLM2-135M-Instruct). Each is used with the normalizer and pre-tokenizer of every family in FAMILIES. Texts that may not be
 redistributed (MovieLens titles, published prompts) are stored as one 32-bit hash of their ids a row.
 
-usage: make_golden_tokenizer.py MODEL.gguf RECBOLE/ml-100k.item GROUPLENS/u.item TALLREC_DATA > test/golden/tokenizer.json
+usage: make_golden_tokenizer.py MODEL.gguf RECBOLE/ml-100k.item GROUPLENS/u.item TALLREC_DATA test/golden/text/tokenizer.json
 needs: gguf, tokenizers
 """
 import json
@@ -203,7 +203,7 @@ def string_entry(text, references):
 
 
 def main():
-    model_path, recbole, grouplens, tallrec = sys.argv[1:]
+    model_path, recbole, grouplens, tallrec, out_path = sys.argv[1:]
     tiny_vocabulary = tiny()
     references = {"tiny": Reference(tiny_vocabulary), "model": Reference(from_gguf(model_path))}
     texts = {
@@ -225,7 +225,8 @@ def main():
         "rows": {name: "".join(map(references["model"].row_hash, rows)) for name, rows in texts.items()},
     }
     lines = ",\n".join(f" {json.dumps(key)}: {pretty(value)}" for key, value in golden.items())
-    print("{\n" + lines + "\n}")
+    with open(out_path, "w", encoding="ascii") as out:
+        out.write("{\n" + lines + "\n}\n")
 
 
 def pretty(value):

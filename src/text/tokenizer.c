@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/str.h"
+#include "format/bytes.h"
 #include "text/tokenizer_kind.h"
 #include "text/vocabulary.h"
 
@@ -94,10 +95,7 @@ static tr_status read_types(const tr_gguf *file, int32_t **out, size_t *n, tr_er
     if (!fits) return tr_fail(err, TR_ERR_FORMAT, "tokenizer.ggml.token_type is not an array of 32-bit integers");
     *n = value->count;
     TR_TRY(tr_alloc(out, *n, sizeof **out, "token types", err));
-    for (size_t i = 0; i < *n; i++) {
-        const uint8_t *p = value->data + 4 * i;
-        (*out)[i] = (int32_t)((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
-    }
+    for (size_t i = 0; i < *n; i++) (*out)[i] = (int32_t)tr_load_u32(value->data + 4 * i);
     return TR_OK;
 }
 
