@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include <jansson.h>
+#include <stdio.h>
 
 /* Parses a whole file (at most 1 GiB), an object or an array. TR_ERR_FORMAT with `path:line:column` in where.
  * Caller json_decref's. */
@@ -40,5 +41,7 @@ tr_status tr_json_get_bool(const json_t *object, const char *key, bool fallback,
  * whose first character is '[' is loaded whole, as tr_json_load does. A file without rows is not an error here. */
 typedef tr_status (*tr_json_row)(void *user, size_t line, json_t *value, const char *problem, tr_error *err);
 tr_status tr_json_rows(const char *path, tr_json_row row, void *user, tr_error *err);
+/* The same from the start of a seekable stream, which stays open; `name` stands for the path in messages. */
+tr_status tr_json_rows_stream(FILE *stream, const char *name, tr_json_row row, void *user, tr_error *err);
 
 #endif

@@ -57,7 +57,7 @@ static tr_status read_dtype(const json_t *info, tr_safetensor *t, int *bits, tr_
 static tr_status read_shape(const json_t *info, int bits, tr_safetensor *t, tr_error *err)
 {
     const json_t *shape = json_object_get(info, "shape");
-    uint64_t total = (uint64_t)bits;
+    uint64_t total = 1;
     size_t n = json_array_size(shape);
     if (!json_is_array(shape)) return tr_fail(err, TR_ERR_FORMAT, "tensor %s has no shape", t->name);
     if (n > MAX_DIMS)
@@ -68,6 +68,8 @@ static tr_status read_shape(const json_t *info, int bits, tr_safetensor *t, tr_e
         if (__builtin_mul_overflow(total, t->dim[i], &total))
             return tr_fail(err, TR_ERR_FORMAT, "the shape of tensor %s overflows", t->name);
     }
+    if (__builtin_mul_overflow(total, (uint64_t)bits, &total))
+        return tr_fail(err, TR_ERR_FORMAT, "the size of tensor %s overflows", t->name);
     if (total % 8 != 0) return tr_fail(err, TR_ERR_FORMAT, "tensor %s is not a whole number of bytes", t->name);
     t->bytes = total / 8;
     return TR_OK;

@@ -18,6 +18,7 @@
 struct tr_tfevents {
     int fd;
     char *path;
+    off_t size; /* of the file: whole records only */
 };
 
 /* Tags of the fields above: number << 3 | wire type (0 varint, 1 eight bytes, 2 with length, 5 four bytes). */
@@ -105,18 +106,22 @@ void tr_tfevents_scalar_event(tr_str *out, double wall_seconds, int64_t step, co
     tr_str_free(&summary);
 }
 
-/* One write call for the whole record: a reader that follows the file sees it complete or not at all. */
+/* Usually one write call for the whole record. When the disk fills up in its middle the part is cut off again: a
+ * reader would take what follows a broken record for damage. */
 static tr_status append(tr_tfevents *events, const tr_str *event, tr_error *err)
 {
     tr_str record = {0};
     tr_status status = tr_str_check(event, err);
     if (status == TR_OK) status = tr_tfevents_record(&record, event->data, event->size, err);
-    for (size_t done = 0; status == TR_OK && done < record.size;) {
+    size_t done = 0;
+    while (status == TR_OK && done < record.size) {
         ssize_t n = write(events->fd, record.data + done, record.size - done);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) status = tr_fail_errno(err, "cannot write %s", events->path);
         else done += (size_t)n;
     }
+    if (status == TR_OK) events->size += (off_t)record.size;
+    else if (done > 0 && ftruncate(events->fd, events->size) != 0) (void)tr_at(err, "%s", events->path);
     tr_str_free(&record);
     return status;
 }
