@@ -1,5 +1,6 @@
-/* This file fuzzes encoding and decoding with a small built-in vocabulary: all bytes, some merges, some special tokens. The
- * first byte of the input chooses the family and the flags; the rest is the text, and then a list of ids. */
+/* This file fuzzes encoding and decoding with a small built-in vocabulary: all bytes, some merges, some special
+ * tokens. The first byte of the input chooses the family and the flags; the rest is the text, and then a list of
+ * ids. */
 #include "base/str.h"
 #include "text/normalize.h"
 #include "text/tokenizer_kind.h"
@@ -10,11 +11,18 @@
 /* Bytes that GPT-2's alphabet writes as themselves; the other 68, in order, are U+0100 and on. */
 static bool printable(int b) { return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE; }
 
-static const char *const merged[] = {"aa", "aaaa", "th", "the", "\xC4\xA0" "a", "\xC4\xA0\xC4\xA0", "\xC4\x8A\xC4\x8A", "12", "123", "'s", "\xC3\x8C\xC4\xA3"};
-static const char *const merges[] = {"a a", "aa aa", "t h", "th e", "\xC4\xA0 a", "\xC4\xA0 \xC4\xA0", "\xC4\x8A \xC4\x8A", "1 2", "12 3", "' s", "\xC3\x8C \xC4\xA3"};
+/* Tokens of the vocabulary and the merges that make them; U+0120 is a space and U+010A a line feed. */
+static const char *const merged[] = {"aa", "aaaa", "th", "the", "\u0120a", "\u0120\u0120",
+                                     "\u010A\u010A", "12", "123", "'s"};
+static const char *const merges[] = {"a a", "aa aa", "t h", "th e", "\u0120 a", "\u0120 \u0120",
+                                     "\u010A \u010A", "1 2", "12 3", "' s"};
 static const char *const special[] = {"<|", "<|end|>", "two words"};
 static const char *const families[] = {"smollm", "gpt-2", "llama-bpe", "qwen2"};
-enum { N_MERGES = sizeof merges / sizeof *merges, N_SPECIAL = sizeof special / sizeof *special, N_TOKENS = 256 + N_MERGES + N_SPECIAL };
+enum {
+    N_MERGES = sizeof merges / sizeof *merges,
+    N_SPECIAL = sizeof special / sizeof *special,
+    N_TOKENS = 256 + N_MERGES + N_SPECIAL
+};
 
 static tr_tokenizer *make(const char *family)
 {
@@ -33,9 +41,11 @@ static tr_tokenizer *make(const char *family)
         tokens[n++] = (tr_gguf_string){merged[i], strlen(merged[i])};
     }
     for (int i = 0; i < N_SPECIAL; i++) tokens[n++] = (tr_gguf_string){special[i], strlen(special[i])};
-    for (int i = 0; i < n; i++) types[i] = i < 256 + N_MERGES ? TR_TOKEN_NORMAL : i % 2 ? TR_TOKEN_CONTROL : TR_TOKEN_USER_DEFINED;
-    tr_tokenizer_spec spec = {.model = "gpt2", .pre = family, .tokens = tokens, .n_tokens = N_TOKENS, .types = types, .n_types = N_TOKENS,
-                              .merges = merge, .n_merges = N_MERGES, .bos = -1, .eos = -1, .add_bos = -1};
+    for (int i = 0; i < n; i++)
+        types[i] = i < 256 + N_MERGES ? TR_TOKEN_NORMAL : i % 2 ? TR_TOKEN_CONTROL : TR_TOKEN_USER_DEFINED;
+    tr_tokenizer_spec spec = {.model = "gpt2", .pre = family, .tokens = tokens, .n_tokens = N_TOKENS,
+                              .types = types, .n_types = N_TOKENS, .merges = merge, .n_merges = N_MERGES,
+                              .bos = -1, .eos = -1, .add_bos = -1};
     tr_tokenizer *tokenizer;
     if (tr_tokenizer_create(&spec, &tokenizer, NULL) != TR_OK) abort();
     return tokenizer;
@@ -91,7 +101,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) return 0;
     int family = data[0] & 3;
     if (!tokenizers[family]) tokenizers[family] = make(families[family]);
-    round_trip(tokenizers[family], (const char *)data + 1, size - 1, data[0] & 4 ? TR_ENCODE_SPECIAL : 0, family == 3);
+    round_trip(tokenizers[family], (const char *)data + 1, size - 1, data[0] & 4 ? TR_ENCODE_SPECIAL : 0,
+               family == 3);
     decode_any(tokenizers[family], data + 1, size - 1);
     return 0;
 }

@@ -1,5 +1,5 @@
-/* Tests of merging and pre-tokenizing on their own: against a merger that is slow and obvious, and against the pieces and
- * ids of an independent implementation where the shared vectors are at hand. */
+/* Tests of merging and pre-tokenizing on their own: against a merger that is slow and obvious, and against the
+ * pieces and ids of an independent implementation where the shared vectors are at hand. */
 #include "golden_tokenizer.h"
 
 #include "base/rng.h"
@@ -49,8 +49,9 @@ static tr_tokenizer *tokenizer_of(const random_merges *r)
         int size = snprintf(merge[t], sizeof merge[t], "%s %s", r->text[r->left[t]], r->text[r->right[t]]);
         merges[t - 4] = (tr_gguf_string){merge[t], (size_t)size};
     }
-    tr_tokenizer_spec spec = {.model = "gpt2", .pre = "gpt-2", .tokens = tokens, .n_tokens = (size_t)r->n, .merges = merges,
-                              .n_merges = (size_t)r->n - 4, .bos = -1, .eos = -1, .add_bos = -1};
+    tr_tokenizer_spec spec = {.model = "gpt2", .pre = "gpt-2", .tokens = tokens, .n_tokens = (size_t)r->n,
+                              .merges = merges, .n_merges = (size_t)r->n - 4, .bos = -1, .eos = -1,
+                              .add_bos = -1};
     assert_ok(tr_tokenizer_create(&spec, &tokenizer, &err), err);
     return tokenizer;
 }
@@ -85,7 +86,8 @@ static void test_merging_equals_the_definition(void **state)
             int32_t ids[MAX_TEXT];
             size_t size = 1 + pick(stream, &index, 120);
             uint32_t letters = 1 + pick(stream, &index, 4); /* few letters: long runs of equal pairs */
-            for (size_t i = 0; i < size; i++) ids[i] = (int32_t)pick(stream, &index, letters), text[i] = (char)('a' + ids[i]);
+            for (size_t i = 0; i < size; i++)
+                ids[i] = (int32_t)pick(stream, &index, letters), text[i] = (char)('a' + ids[i]);
             size_t n = merge_slowly(&r, ids, size);
             tokens.n = 0;
             assert_ok(tr_encode(tokenizer, text, size, 0, &tokens, &err), err);
@@ -113,7 +115,8 @@ static void check_pieces(const char *family, const char *text, const char *expec
     assert_ok(tr_pretokenizer_family_find(family, &row, &err), err);
     assert_ok(tr_pretokenizer_create(row, &pretokenizer, &err), err);
     assert_ok(tr_pretokenize(pretokenizer, text, strlen(text), join_pieces, &pieces, &err), err);
-    if (strcmp(pieces.data ? pieces.data : "", expected)) fail_msg("%s: '%s' gave '%s', expected '%s'", family, text, pieces.data, expected);
+    if (strcmp(pieces.data ? pieces.data : "", expected))
+        fail_msg("%s: '%s' gave '%s', expected '%s'", family, text, pieces.data, expected);
     tr_str_free(&pieces);
     tr_pretokenizer_free(pretokenizer);
 }
@@ -187,13 +190,15 @@ static tr_tokenizer *vector_tokenizer(const json_t *json)
     }
     json_array_foreach(json_object_get(bpe, "merges"), i, item)
     {
-        int size = snprintf(merge[i], sizeof merge[i], "%s %s", json_string_value(json_array_get(item, 0)), json_string_value(json_array_get(item, 1)));
+        int size = snprintf(merge[i], sizeof merge[i], "%s %s", json_string_value(json_array_get(item, 0)),
+                            json_string_value(json_array_get(item, 1)));
         merges[n_merges++] = (tr_gguf_string){merge[i], (size_t)size};
     }
     /* The vectors' pre-tokenizer is GPT-2's; on their texts Llama 3's cuts the same pieces, and ignores merges. */
     bool whole = json_is_true(json_object_get(bpe, "ignore_merges"));
-    tr_tokenizer_spec spec = {.model = "gpt2", .pre = whole ? "llama-bpe" : "gpt-2", .tokens = tokens, .n_tokens = n, .types = types,
-                              .n_types = n, .merges = merges, .n_merges = n_merges, .bos = -1, .eos = -1, .add_bos = -1};
+    tr_tokenizer_spec spec = {.model = "gpt2", .pre = whole ? "llama-bpe" : "gpt-2", .tokens = tokens,
+                              .n_tokens = n, .types = types, .n_types = n, .merges = merges,
+                              .n_merges = n_merges, .bos = -1, .eos = -1, .add_bos = -1};
     assert_ok(tr_tokenizer_create(&spec, &tokenizer, &err), err);
     return tokenizer;
 }
@@ -216,7 +221,8 @@ static void test_ids_equal_the_shared_vectors(void **state)
             tokens.n = 0;
             assert_ok(tr_encode(tokenizer, text, strlen(text), TR_ENCODE_SPECIAL, &tokens, &err), err);
             assert_int_equal(tokens.n, json_array_size(ids));
-            for (size_t i = 0; i < tokens.n; i++) assert_int_equal(tokens.id[i], json_integer_value(json_array_get(ids, i)));
+            for (size_t i = 0; i < tokens.n; i++)
+                assert_int_equal(tokens.id[i], json_integer_value(json_array_get(ids, i)));
         }
         tr_tokenizer_free(tokenizer);
     }
@@ -226,4 +232,5 @@ static void test_ids_equal_the_shared_vectors(void **state)
 
 TR_TEST_MAIN(cmocka_unit_test(test_merging_equals_the_definition),
              cmocka_unit_test(test_families_cut_digits_and_spaces_each_in_its_way),
-             cmocka_unit_test(test_pieces_equal_the_shared_vectors), cmocka_unit_test(test_ids_equal_the_shared_vectors))
+             cmocka_unit_test(test_pieces_equal_the_shared_vectors),
+             cmocka_unit_test(test_ids_equal_the_shared_vectors))

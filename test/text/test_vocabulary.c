@@ -1,4 +1,4 @@
-/* Tests of what surrounds the merging: metadata that contradict themselves, special tokens, decoding, normalising. */
+/* Tests of what surrounds the merging: metadata that contradict themselves, special tokens, decoding, NFC. */
 #include "golden_tokenizer.h"
 
 #include "base/str.h"
@@ -7,16 +7,18 @@
 #define STRING(literal) {literal, sizeof literal - 1}
 
 /* Nine tokens that are in order, for tests to spoil. */
-static tr_gguf_string tokens[] = {STRING("a"),     STRING("b"),    STRING("ab"),     STRING("\xC4\xA0"), STRING("<|x|>"),
-                                  STRING("<|x|>>"), STRING("\xC3\xA9!"), STRING("\xE2\x82\xAC"), STRING("\xC3\x83")};
+static tr_gguf_string tokens[] = {STRING("a"),       STRING("b"),      STRING("ab"),        STRING("\xC4\xA0"),
+                                  STRING("<|x|>"),   STRING("<|x|>>"), STRING("\xC3\xA9!"), STRING("\xE2\x82\xAC"),
+                                  STRING("\xC3\x83")};
 static const int32_t types[] = {1, 1, 1, 1, 3, 3, 4, 1, 1};
 static const tr_gguf_string merges[] = {STRING("a b")};
 enum { A, B, AB, SPACE, X, XX, E, EURO, C3, N_TOKENS };
 
 static tr_tokenizer_spec good(void)
 {
-    return (tr_tokenizer_spec){.model = "gpt2", .pre = "gpt-2", .tokens = tokens, .n_tokens = N_TOKENS, .types = types, .n_types = N_TOKENS,
-                               .merges = merges, .n_merges = 1, .bos = X, .eos = XX, .add_bos = -1};
+    return (tr_tokenizer_spec){.model = "gpt2", .pre = "gpt-2", .tokens = tokens, .n_tokens = N_TOKENS,
+                               .types = types, .n_types = N_TOKENS, .merges = merges, .n_merges = 1,
+                               .bos = X, .eos = XX, .add_bos = -1};
 }
 
 static tr_tokenizer *create(tr_tokenizer_spec spec)
@@ -28,7 +30,8 @@ static tr_tokenizer *create(tr_tokenizer_spec spec)
 }
 
 /* Encodes and compares with n expected ids. */
-static void check_encoding(const tr_tokenizer *tokenizer, const char *text, int flags, size_t n, const int32_t *expected)
+static void check_encoding(const tr_tokenizer *tokenizer, const char *text, int flags, size_t n,
+                           const int32_t *expected)
 {
     tr_error err;
     tr_tokens got = {0};
@@ -37,8 +40,9 @@ static void check_encoding(const tr_tokenizer *tokenizer, const char *text, int 
     for (size_t i = 0; i < n; i++) assert_int_equal(got.id[i], expected[i]);
     tr_tokens_free(&got);
 }
-#define encodes(tokenizer, text, flags, ...) \
-    check_encoding(tokenizer, text, flags, sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t), (int32_t[]){__VA_ARGS__})
+#define encodes(tokenizer, text, flags, ...)                                                   \
+    check_encoding(tokenizer, text, flags, sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t), \
+                   (int32_t[]){__VA_ARGS__})
 
 static void refuses(tr_tokenizer_spec spec, tr_status status, const char *mention)
 {
@@ -93,10 +97,10 @@ static void test_merges_of_unknown_tokens_are_refused_by_name(void **state)
         tr_gguf_string merge;
         const char *mention;
     } cases[] = {
-        {STRING("c b"), "left part"},    {STRING("a c"), "right part"}, {STRING("b a"), "result"},
+        {STRING("c b"), "left part"},      {STRING("a c"), "right part"}, {STRING("b a"), "result"},
         {STRING("ab"), "merge 0 is 'ab'"}, {STRING("a "), "merge 0"},     {STRING(" b"), "merge 0"},
-        {STRING(""), "merge 0"},         {STRING("a b a"), "merge 0"},  {STRING("a \xFF"), "\\xff"},
-        {STRING("<| x|>"), "left part"}, {{NULL, 0}, "merge 0"},
+        {STRING(""), "merge 0"},           {STRING("a b a"), "merge 0"},  {STRING("a \xFF"), "\\xff"},
+        {STRING("<| x|>"), "left part"},   {{NULL, 0}, "merge 0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tr_tokenizer_spec spec = good();
@@ -125,8 +129,11 @@ static void test_bos_is_added_when_the_model_and_the_caller_want_it(void **state
         int add_bos;
         int64_t bos;
         bool adds;
-    } cases[] = {{"gpt-2", -1, X, false}, {"gpt-2", 1, X, true},   {"llama-bpe", -1, X, true},
-                 {"llama3", 0, X, false}, {"llama3", -1, -1, false}};
+    } cases[] = {{"gpt-2", -1, X, false},
+                 {"gpt-2", 1, X, true},
+                 {"llama-bpe", -1, X, true},
+                 {"llama3", 0, X, false},
+                 {"llama3", -1, -1, false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tr_tokenizer_spec spec = good();
         spec.pre = cases[i].pre, spec.add_bos = cases[i].add_bos, spec.bos = cases[i].bos;
@@ -148,7 +155,7 @@ static void test_special_tokens_are_cut_only_when_asked_and_the_longest_wins(voi
     encodes(tokenizer, "ab<|x|>ab", TR_ENCODE_SPECIAL, AB, X, AB);
     encodes(tokenizer, "<|x|>>", TR_ENCODE_SPECIAL, XX);
     encodes(tokenizer, "<|x|>b<|x|>>a", TR_ENCODE_SPECIAL, X, B, XX, A);
-    encodes(tokenizer, "a<|x|>b", 0, A, B);      /* ordinary text, of whose bytes this vocabulary has but two */
+    encodes(tokenizer, "a<|x|>b", 0, A, B); /* ordinary text, of whose bytes this vocabulary has but two */
     encodes(tokenizer, "a\xC3\xA9!b", TR_ENCODE_SPECIAL, A, E, B);
     encodes(tokenizer, "<|x|<|x|>", TR_ENCODE_SPECIAL, X);
     tr_tokenizer_free(tokenizer);
@@ -163,7 +170,8 @@ static void test_unreachable_tokens_are_never_encoded_but_decode(void **state)
     spec.pre = "llama-bpe";
     tr_tokenizer *tokenizer = create(spec);
     tr_tokens none = {0};
-    assert_ok(tr_encode(tokenizer, "\xE2\x82\xAC", 3, 0, &none, &err), err); /* the euro sign, whose bytes it lacks */
+    /* The euro sign, whose bytes this vocabulary lacks. */
+    assert_ok(tr_encode(tokenizer, "\xE2\x82\xAC", 3, 0, &none, &err), err);
     assert_int_equal(none.n, 0);
     char *text;
     size_t size;
@@ -179,14 +187,17 @@ static void test_text_that_is_not_utf8_is_refused_with_its_place(void **state)
     static const struct {
         const char *text;
         const char *mention;
-    } cases[] = {{"ab\xFF", "byte 2 is 0xff"},     {"\x80", "byte 0"},         {"a\xC0\x80", "byte 1"}, {"\xED\xA0\x80", "byte 0"},
-                 {"\xF4\x90\x80\x80", "byte 0"}, {"ab\xE2\x82", "byte 2"}, {"\xC3\xA9\xC3", "byte 2"}};
+    } cases[] = {{"ab\xFF", "byte 2 is 0xff"},   {"\x80", "byte 0"},
+                 {"a\xC0\x80", "byte 1"},        {"\xED\xA0\x80", "byte 0"},
+                 {"\xF4\x90\x80\x80", "byte 0"}, {"ab\xE2\x82", "byte 2"},
+                 {"\xC3\xA9\xC3", "byte 2"}};
     tr_error err;
     tr_tokenizer *tokenizer = create(good());
     tr_tokens got = {0};
     assert_ok(tr_encode(tokenizer, "ab", 2, 0, &got, &err), err);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        assert_error(tr_encode(tokenizer, cases[i].text, strlen(cases[i].text), 0, &got, &err), TR_ERR_VALUE, cases[i].mention, err);
+        assert_error(tr_encode(tokenizer, cases[i].text, strlen(cases[i].text), 0, &got, &err), TR_ERR_VALUE,
+                     cases[i].mention, err);
     assert_int_equal(got.n, 1); /* what was there before stays, nothing is added */
     tr_tokens_free(&got);
     tr_tokenizer_free(tokenizer);
@@ -199,8 +210,10 @@ static void test_decoding_refuses_ids_out_of_range(void **state)
     char *text;
     size_t size;
     tr_tokenizer *tokenizer = create(good());
-    assert_error(tr_decode(tokenizer, (int32_t[]){A, N_TOKENS}, 2, false, false, &text, &size, &err), TR_ERR_VALUE, "token id 9 (number 1)", err);
-    assert_error(tr_decode(tokenizer, (int32_t[]){-1}, 1, false, false, &text, &size, &err), TR_ERR_VALUE, "token id -1", err);
+    assert_error(tr_decode(tokenizer, (int32_t[]){A, N_TOKENS}, 2, false, false, &text, &size, &err), TR_ERR_VALUE,
+                 "token id 9 (number 1)", err);
+    assert_error(tr_decode(tokenizer, (int32_t[]){-1}, 1, false, false, &text, &size, &err), TR_ERR_VALUE,
+                 "token id -1", err);
     assert_null(text);
     assert_ok(tr_decode(tokenizer, NULL, 0, false, true, &text, &size, &err), err);
     assert_string_equal(text, "");
@@ -233,8 +246,10 @@ static void test_broken_utf8_is_replaced_part_by_part(void **state)
     static const struct {
         const char *bytes, *expected; /* expected: R stands for U+FFFD */
     } cases[] = {
-        {"\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41", "RRRRRRRRA"}, {"\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41", "RRRRRRRRA"},
-        {"\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42", "RRRRRARRB"}, {"\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41", "RRRRA"},
+        {"\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41", "RRRRRRRRA"},
+        {"\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41", "RRRRRRRRA"},
+        {"\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42", "RRRRRARRB"},
+        {"\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41", "RRRRA"},
     };
     json_t *golden = load_golden();
     tr_tokenizer *tokenizer = tiny_tokenizer(golden, "gpt-2");
@@ -255,7 +270,8 @@ static void test_broken_utf8_is_replaced_part_by_part(void **state)
         tr_error err;
         tr_str expected = {0};
         for (size_t b = 0; b < n; b++) ids[b] = id_of[(uint8_t)cases[i].bytes[b]];
-        for (const char *p = cases[i].expected; *p; p++) tr_str_add_bytes(&expected, *p == 'R' ? "\xEF\xBF\xBD" : p, *p == 'R' ? 3 : 1);
+        for (const char *p = cases[i].expected; *p; p++)
+            tr_str_add_bytes(&expected, *p == 'R' ? "\xEF\xBF\xBD" : p, *p == 'R' ? 3 : 1);
         assert_ok(tr_decode(tokenizer, ids, n, false, true, &text, &size, &err), err);
         assert_string_equal(text, expected.data);
         tr_str_free(&expected);
@@ -269,9 +285,15 @@ static void test_nfc_composes_reorders_and_leaves_the_rest(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"", ""}, {"plain", "plain"}, {"e\xCC\x81", "\xC3\xA9"}, {"q\xCC\x87\xCC\xA3", "q\xCC\xA3\xCC\x87"},
-        {"\xE1\x84\x80\xE1\x85\xA1\xE1\x86\xA8", "\xEA\xB0\x81"}, {"\xE2\x84\xAB", "\xC3\x85"}, {"\xEF\xAC\x81", "\xEF\xAC\x81"},
-        {"s\xCC\xA3\xCC\x87", "\xE1\xB9\xA9"}, {"\xE0\xA5\x98", "\xE0\xA4\x95\xE0\xA4\xBC"},
+        {"", ""},
+        {"plain", "plain"},
+        {"e\xCC\x81", "\xC3\xA9"},
+        {"q\xCC\x87\xCC\xA3", "q\xCC\xA3\xCC\x87"},
+        {"\xE1\x84\x80\xE1\x85\xA1\xE1\x86\xA8", "\xEA\xB0\x81"},
+        {"\xE2\x84\xAB", "\xC3\x85"},
+        {"\xEF\xAC\x81", "\xEF\xAC\x81"},
+        {"s\xCC\xA3\xCC\x87", "\xE1\xB9\xA9"},
+        {"\xE0\xA5\x98", "\xE0\xA4\x95\xE0\xA4\xBC"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tr_error err;
@@ -284,8 +306,14 @@ static void test_nfc_composes_reorders_and_leaves_the_rest(void **state)
 
 /* GGUF files in memory: a header, then what is put. */
 static void put(tr_str *s, uint64_t value, size_t bytes) { tr_str_add_bytes(s, &value, bytes); }
-static void put_string(tr_str *s, const char *text, size_t size) { put(s, size, 8), tr_str_add_bytes(s, text, size); }
-static void put_key(tr_str *s, const char *key, tr_gguf_kind kind) { put_string(s, key, strlen(key)), put(s, kind, 4); }
+static void put_string(tr_str *s, const char *text, size_t size)
+{
+    put(s, size, 8), tr_str_add_bytes(s, text, size);
+}
+static void put_key(tr_str *s, const char *key, tr_gguf_kind kind)
+{
+    put_string(s, key, strlen(key)), put(s, kind, 4);
+}
 
 static void put_strings(tr_str *s, const char *key, const tr_gguf_string *items, size_t n)
 {
@@ -354,7 +382,8 @@ static void test_metadata_that_are_missing_or_of_another_kind_are_named(void **s
     assert_error(from_file(1, TR_GGUF_I32, XX, &tokenizer, &err), TR_ERR_UNSUPPORTED, "tokenizer.ggml.pre", err);
     assert_error(from_file(2, TR_GGUF_I32, XX, &tokenizer, &err), TR_ERR_FORMAT, "tokenizer.ggml.tokens", err);
     assert_error(from_file(5, TR_GGUF_I32, XX, &tokenizer, &err), TR_ERR_FORMAT, "bos_token_id", err);
-    assert_error(from_file(-1, TR_GGUF_F32, XX, &tokenizer, &err), TR_ERR_FORMAT, "tokenizer.ggml.token_type", err);
+    assert_error(from_file(-1, TR_GGUF_F32, XX, &tokenizer, &err), TR_ERR_FORMAT, "tokenizer.ggml.token_type",
+                 err);
     assert_error(from_file(-1, TR_GGUF_I32, N_TOKENS, &tokenizer, &err), TR_ERR_FORMAT, "eos_token_id is 9", err);
     assert_null(tokenizer);
 }
