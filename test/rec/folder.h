@@ -22,10 +22,10 @@ static inline void folder_remove(const char *path) { nftw(path, folder_remove_en
 
 static inline void folder_remove_root(void) { folder_remove(folder_root); }
 
-/* A path in the test's own folder, in one of a few static buffers. */
+/* A path in the test's own folder, in one of 64 static buffers. */
 static inline const char *in_folder(const char *name)
 {
-    static char paths[8][1024];
+    static char paths[64][1024];
     static int next;
     if (!folder_root[0]) {
         const char *root = getenv("TMPDIR");
@@ -33,7 +33,7 @@ static inline const char *in_folder(const char *name)
         if (!mkdtemp(folder_root)) abort();
         atexit(folder_remove_root);
     }
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 64];
     snprintf(path, sizeof paths[0], "%s/%s", folder_root, name);
     return path;
 }
