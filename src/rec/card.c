@@ -168,7 +168,7 @@ static tr_status read_sources(const json_t *list, tr_card *out, tr_error *err)
         const json_t *value = json_array_get(list, i);
         tr_card_source *source;
         const char *name;
-        size_t bytes;
+        size_t bytes = 0;
         TR_TRY(tr_json_need_string(value, "name", &name, err));
         TR_TRY(add_source(out, name, &source, err));
         TR_TRY(need_size(value, "bytes", &bytes, err));
@@ -180,7 +180,7 @@ static tr_status read_sources(const json_t *list, tr_card *out, tr_error *err)
 
 static tr_status read_protocol(const json_t *value, tr_card *out, tr_error *err)
 {
-    size_t history;
+    size_t history = 0;
     TR_TRY(need_text(value, "name", &out->protocol, err));
     TR_TRY(need_text(value, "rule", &out->rule, err));
     TR_TRY(need_text(value, "noun", &out->noun, err));

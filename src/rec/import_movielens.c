@@ -5,11 +5,11 @@
  * title first, and is Latin-1. RecBole's documentation of atomic files: tab-separated, UTF-8, read as CSV, the first
  * line NAME:TYPE for each column.
  *
- * Titles. GroupLens writes "Name (1995)"; RecBole's copy of ML-100K has the year in a column of its own, and it is
- * put back here. 13 of the 1,682 titles still differ, because that copy was edited: nine have their accents back
- * (items 543, 1005, 1104, 1233, 1252, 1322, 1366, 1623, 1633), three lost a blank at the end (1128, 1201, 1635), and
- * item 267, whose title is unknown, is spelt differently. Ratings and their order are the same in both, so
- * the examples are too but for the spelling of these titles. */
+ * Titles. GroupLens writes "Name (1995)"; RecBole's copy of ML-100K has what stood in the last parentheses (mostly
+ * the year; "V" for item 1412) in a column of its own, and it is put back here. 13 of the 1,682 titles still differ,
+ * because that copy was edited: nine have their accents back (items 543, 1005, 1104, 1233, 1252, 1322, 1366, 1623,
+ * 1633), three lost a blank at the end (1128, 1201, 1635), and item 267, whose title is unknown, is spelt differently.
+ * Ratings and their order are the same in both, and so are the examples but for the spelling of these titles. */
 #include "rec/importers.h"
 
 #include "base/file.h"

@@ -55,12 +55,11 @@ static bool resolve(const reading *state, const entry *given, const char **item,
 static tr_status add(reading *state, const char *item, const char *title, bool liked, tr_error *err)
 {
     TR_TRY(tr_reserve(&state->found, &state->capacity, state->n + 1, sizeof *state->found, "entries", err));
-    tr_history_item *entry = &state->found[state->n];
-    *entry = (tr_history_item){.liked = liked};
-    state->n++;
-    TR_TRY(tr_strdup(&entry->title, title, err));
-    if (item) TR_TRY(tr_strdup(&entry->item, item, err));
-    return tr_idmap_add(&state->titles, entry->title, state->n - 1, err);
+    tr_history_item *new_item = &state->found[state->n++];
+    *new_item = (tr_history_item){.liked = liked};
+    TR_TRY(tr_strdup(&new_item->title, title, err));
+    if (item) TR_TRY(tr_strdup(&new_item->item, item, err));
+    return tr_idmap_add(&state->titles, new_item->title, state->n - 1, err);
 }
 
 static tr_status take(reading *state, size_t line, const entry *given, tr_error *err)
