@@ -191,7 +191,7 @@ void tr_report_add_scores(tr_str *out, const tr_evaluation *e)
     snprintf(reading, sizeof reading, "The model's log-odds of Yes over the %zu liked items (up) and the %zu disliked "
              "(down), each as shares of its own.", e->n_yes, e->n - e->n_yes);
     open_figure(out, "Scores by label", reading);
-    tr_plot_open(&p, out, "scores", "Distribution of the model's scores by label", reading, 300, 12);
+    tr_plot_open(&p, out, "scores", "Distribution of the model's scores by label", reading, 400, 12);
     tr_plot_scale(&p, low, high, -most, most);
     for (int b = 0; b < SCORE_BINS; b++) {
         double left = low + b * width + 0.06 * width, right = low + (b + 1) * width - 0.06 * width;

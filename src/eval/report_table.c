@@ -26,7 +26,7 @@ static scale scale_of(const tr_evaluation *e, tr_metric_id metric)
     }
     s.low = floor(s.low * 20 + 0.1) / 20;
     s.high = ceil(s.high * 20 - 0.1) / 20;
-    s.step = s.high - s.low > 0.31 ? 0.2 : 0.1;
+    s.step = s.high - s.low > 0.47 ? 0.2 : 0.1;
     return s;
 }
 
@@ -111,7 +111,7 @@ void tr_report_add_comparison(tr_str *out, const tr_evaluation *e)
     tr_str_add(out, "<table class=\"forest\">\n<thead><tr><th scope=\"col\">Scorer</th>");
     for (int k = 0; k < n_scales; k++)
         tr_str_addf(out, "<th scope=\"col\" colspan=\"2\">%s</th>", k ? "UAUC, within users" : "AUC, all rows");
-    tr_str_add(out, "<th scope=\"col\" class=\"num\">Model minus, AUC</th></tr></thead>\n<tbody>\n");
+    tr_str_add(out, "<th scope=\"col\" class=\"num\">Model − scorer, AUC</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < e->n_scorers; i++) {
         add_group_row(out, e, e->scorer[i].id, columns);
         add_scorer_name(out, e, i);

@@ -50,7 +50,7 @@ static void shorten(char *out, size_t size, const char *name)
 
 static void add_dots(tr_str *out, const char *reading, const user_auc *user, size_t n)
 {
-    const double row_height = 17;
+    const double row_height = fmin(fmax(340.0 / (double)n, 14), 24);
     char text[160], name[64];
     double most_rows = 1;
     tr_plot p;
