@@ -48,7 +48,7 @@ static void add_whisker(tr_str *out, const tr_evaluation *e, const scale *s, siz
 {
     const tr_interval *x = &e->scorer[scorer].metric[s->metric];
     const char *class_name = class_of(e, scorer);
-    tr_str_addf(out, "<td class=\"strip\"><svg aria-hidden=\"true\"><line class=\"chance\" x1=\"%.2f%%\" x2=\"%.2f%%\" "
+    tr_str_addf(out, "<td class=\"strip\" role=\"presentation\"><svg aria-hidden=\"true\"><line class=\"chance\" x1=\"%.2f%%\" x2=\"%.2f%%\" "
                 "y1=\"0\" y2=\"100%%\"/>", percent(s, 0.5), percent(s, 0.5));
     if (!isnan(s->reference))
         tr_str_addf(out, "<line class=\"bar-to-beat\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"0\" y2=\"100%%\"/>",
@@ -65,7 +65,7 @@ static void add_whisker(tr_str *out, const tr_evaluation *e, const scale *s, siz
 static void add_numbers(tr_str *out, const tr_interval *x, const char *name, bool sign)
 {
     char value[TR_FIGURE_SIZE], low[TR_FIGURE_SIZE], high[TR_FIGURE_SIZE];
-    tr_str_addf(out, "<td class=\"num\" data-name=\"%s\"><b>%s</b>", name, tr_figure(value, x->value, sign));
+    tr_str_addf(out, "<td role=\"cell\" class=\"num\" data-name=\"%s\"><b>%s</b>", name, tr_figure(value, x->value, sign));
     if (!isnan(x->low))
         tr_str_addf(out, " <span>[%s, %s]</span>", tr_figure(low, x->low, false), tr_figure(high, x->high, false));
     tr_str_add(out, "</td>");
@@ -100,15 +100,17 @@ static void add_axis_cell(tr_str *out, const scale *s)
 
 static void add_scorer_name(tr_str *out, const tr_evaluation *e, size_t scorer)
 {
-    tr_str_addf(out, "<tr class=\"%s\"><th scope=\"row\">%s%s</th>", class_of(e, scorer),
+    tr_str_addf(out, "<tr role=\"row\" class=\"%s\"><th role=\"rowheader\" scope=\"row\">%s%s</th>", class_of(e, scorer),
                 tr_scorer_kinds[e->scorer[scorer].id].title, scorer == e->best_control ? " <i>best control</i>" : "");
 }
 
+/* On a narrow screen the style sheet lays the rows out as blocks, which makes some browsers forget that they are a
+ * table: hence the roles. */
 void tr_report_add_comparison(tr_str *out, const tr_evaluation *e)
 {
     scale scales[2] = {scale_of(e, TR_METRIC_AUC), scale_of(e, TR_METRIC_UAUC)};
     int n_scales = e->groups.n_users ? 2 : 1, columns = 1 + 2 * n_scales + 1;
-    tr_str_add(out, "<table class=\"forest\">\n<thead><tr><th scope=\"col\">Scorer</th>");
+    tr_str_add(out, "<table class=\"forest\" role=\"table\">\n<thead><tr><th scope=\"col\">Scorer</th>");
     for (int k = 0; k < n_scales; k++)
         tr_str_addf(out, "<th scope=\"col\" colspan=\"2\">%s</th>", k ? "UAUC, within users" : "AUC, all rows");
     tr_str_add(out, "<th scope=\"col\" class=\"num\">Model − scorer, AUC</th></tr></thead>\n<tbody>\n");
