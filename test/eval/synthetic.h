@@ -22,7 +22,7 @@ typedef struct {
     double like_share[SYNTHETIC_ROWS], score[SYNTHETIC_ROWS], base[SYNTHETIC_ROWS], shuffled[SYNTHETIC_ROWS];
     const char *training_item[SYNTHETIC_TRAINING];
     uint8_t training_label[SYNTHETIC_TRAINING];
-    char user_name[SYNTHETIC_ROWS][16], item_name[SYNTHETIC_ITEMS][16];
+    char user_name[SYNTHETIC_ROWS][32], item_name[SYNTHETIC_ITEMS][16];
 } synthetic;
 
 /* About normal: the sum of four uniforms, variance 1. */
