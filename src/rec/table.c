@@ -60,7 +60,8 @@ static tr_status add_item(const reader *table, tr_lines *lines, tr_error *err)
     }
     tr_str title = {0};
     tr_str_add(&title, lines->field[at->title]);
-    if (at->year != TR_NO_COLUMN && is_year(lines->field[at->year])) tr_str_addf(&title, " (%s)", lines->field[at->year]);
+    if (at->year != TR_NO_COLUMN && is_year(lines->field[at->year]))
+        tr_str_addf(&title, " (%s)", lines->field[at->year]);
     tr_status status = tr_str_check(&title, err);
     if (status == TR_OK) status = tr_interactions_add_item(&table->out->interactions, id, title.data, err);
     tr_str_free(&title);

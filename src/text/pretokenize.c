@@ -49,7 +49,8 @@
 static const tr_pretokenizer_family families[] = {
     {.names = {"smollm"}, .pattern = SMOLLM},
     {.names = {"gpt-2"}, .pattern = GPT2},
-    {.names = {"llama-bpe", "llama3", "llama-v3"}, .whole_pieces = true, .adds_bos = true, .pattern = CL100K("\\p{N}{1,3}")},
+    {.names = {"llama-bpe", "llama3", "llama-v3"}, .whole_pieces = true, .adds_bos = true,
+     .pattern = CL100K("\\p{N}{1,3}")},
     {.names = {"qwen2", "deepseek-r1-qwen"}, .nfc = true, .pattern = CL100K("\\p{N}")},
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
@@ -121,7 +122,8 @@ static tr_status match_failed(int code, tr_error *err)
 {
     char message[128];
     pcre2_get_error_message(code, (PCRE2_UCHAR *)message, sizeof message);
-    return tr_fail(err, code == PCRE2_ERROR_NOMEMORY ? TR_ERR_MEMORY : TR_ERR_UNSUPPORTED, "pre-tokenizer: %s", message);
+    return tr_fail(err, code == PCRE2_ERROR_NOMEMORY ? TR_ERR_MEMORY : TR_ERR_UNSUPPORTED, "pre-tokenizer: %s",
+                   message);
 }
 
 tr_status tr_pretokenize(const tr_pretokenizer *pretokenizer, const char *text, size_t size, tr_piece_function each,

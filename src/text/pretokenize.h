@@ -24,8 +24,8 @@ void tr_pretokenizer_free(tr_pretokenizer *pretokenizer);
 
 typedef tr_status (*tr_piece_function)(void *context, const char *piece, size_t size, tr_error *err);
 
-/* Calls `each` for every piece of valid UTF-8, in order; together the pieces are the text. Does not normalise. A failing
- * call ends it. Thread-safe on one pretokenizer. O(size). */
+/* Calls `each` for every piece of valid UTF-8, in order; together the pieces are the text. Does not normalise. A
+ * failing call ends it. Thread-safe on one pretokenizer. O(size). */
 tr_status tr_pretokenize(const tr_pretokenizer *pretokenizer, const char *text, size_t size, tr_piece_function each,
                          void *context, tr_error *err);
 

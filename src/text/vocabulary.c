@@ -116,7 +116,8 @@ static tr_status enter_tokens(tr_vocabulary *v, tr_error *err)
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < v->n; i++) {
             bool user = v->type[i] == TR_TOKEN_USER_DEFINED;
-            bool entered = user ? pass == 1 : pass == 0 && (v->type[i] == TR_TOKEN_NORMAL || v->type[i] == TR_TOKEN_BYTE);
+            bool entered =
+                user ? pass == 1 : pass == 0 && (v->type[i] == TR_TOKEN_NORMAL || v->type[i] == TR_TOKEN_BYTE);
             if (!entered || v->start[i] == v->start[i + 1]) continue;
             int32_t twin = enter(v, (int32_t)i);
             if (twin >= 0 && !user) return refuse_twins(v, twin, (int32_t)i, err);

@@ -42,8 +42,10 @@ static inline tr_tokenizer *tiny_tokenizer(const json_t *golden, const char *fam
     int32_t *type = calloc(json_array_size(types), sizeof *type);
     for (size_t i = 0; i < json_array_size(types); i++) type[i] = (int32_t)json_integer_value(json_array_get(types, i));
     tr_tokenizer_spec spec = {.model = "gpt2", .pre = family, .tokens = tokens, .types = type, .merges = merges,
-                              .n_tokens = json_array_size(json_object_get(tiny, "tokens")), .n_types = json_array_size(types),
-                              .n_merges = json_array_size(json_object_get(tiny, "merges")), .bos = -1, .eos = -1, .add_bos = -1};
+                              .n_tokens = json_array_size(json_object_get(tiny, "tokens")),
+                              .n_types = json_array_size(types),
+                              .n_merges = json_array_size(json_object_get(tiny, "merges")),
+                              .bos = -1, .eos = -1, .add_bos = -1};
     assert_ok(tr_tokenizer_create(&spec, &tokenizer, &err), err);
     free(tokens), free(merges), free(type);
     return tokenizer;

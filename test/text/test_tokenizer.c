@@ -1,6 +1,6 @@
 /* Tests that text becomes the ids that Hugging Face tokenizers gives, and comes back whole. What it gives is in
- * test/golden/text/tokenizer.json, made by tools/make_golden_tokenizer.py: for the tiny vocabulary stored there (needs no files)
- * and for SmolLM2's, each with the pre-tokenizers of all families. */
+ * test/golden/text/tokenizer.json, made by tools/make_golden_tokenizer.py: for the tiny vocabulary stored there
+ * (needs no files) and for SmolLM2's, each with the pre-tokenizers of all families. */
 #include "golden_tokenizer.h"
 
 #include "base/file.h"
@@ -116,7 +116,8 @@ static uint32_t row_hash(const family_set *set, const char *text, size_t size)
 }
 
 /* Row `row` of a string of hashes, 8 hexadecimal digits each. */
-static void check_row(const family_set *set, const char *source, const json_t *hashes, size_t row, const char *text, size_t size)
+static void check_row(const family_set *set, const char *source, const json_t *hashes, size_t row, const char *text,
+                      size_t size)
 {
     unsigned expected;
     if (!hashes || json_string_length(hashes) < 8 * (row + 1)) fail_msg("%s: no hash for row %zu", source, row);
@@ -128,7 +129,8 @@ static void check_row(const family_set *set, const char *source, const json_t *h
 static void check_ids(const char *what, const char *text, const json_t *expected, const tr_tokens *tokens)
 {
     bool same = json_array_size(expected) == tokens->n;
-    for (size_t i = 0; same && i < tokens->n; i++) same = json_integer_value(json_array_get(expected, i)) == tokens->id[i];
+    for (size_t i = 0; same && i < tokens->n; i++)
+        same = json_integer_value(json_array_get(expected, i)) == tokens->id[i];
     if (same) return;
     tr_str message = {0};
     tr_str_addf(&message, "%s: '%s' gave", what, text);
@@ -181,7 +183,8 @@ static void check_repeated(const family_set *set)
             encode(set, f, text.data, text.size, &tokens);
             assert_int_equal(tokens.n, json_integer_value(json_array_get(expected, 0)));
             if (fnv(0x811C9DC5, &tokens) != json_integer_value(json_array_get(expected, 1)))
-                fail_msg("%s %s: repeated '%s' (number %zu) has other ids", set->name, family_names[f], json_string_value(unit), i);
+                fail_msg("%s %s: repeated '%s' (number %zu) has other ids", set->name, family_names[f],
+                         json_string_value(unit), i);
         }
         tr_str_free(&text);
     }
@@ -197,7 +200,8 @@ static size_t draw(uint64_t *state, size_t bound)
 
 static void check_mixed(const family_set *set)
 {
-    const json_t *pool = json_object_get(golden, "pool"), *hashes = json_object_get(json_object_get(golden, "mixed"), set->name);
+    const json_t *pool = json_object_get(golden, "pool"),
+                 *hashes = json_object_get(json_object_get(golden, "mixed"), set->name);
     uint64_t state = 1;
     for (size_t row = 0; row < json_string_length(hashes) / 8; row++) {
         tr_str text = {0};
@@ -210,9 +214,18 @@ static void check_mixed(const family_set *set)
     }
 }
 
-static void test_tiny_vocabulary_gives_hugging_face_ids_on_hard_strings(void **state) { (void)state, check_hard_strings(&tiny); }
-static void test_tiny_vocabulary_gives_hugging_face_ids_on_repeated_characters(void **state) { (void)state, check_repeated(&tiny); }
-static void test_tiny_vocabulary_gives_hugging_face_ids_on_mixed_strings(void **state) { (void)state, check_mixed(&tiny); }
+static void test_tiny_vocabulary_gives_hugging_face_ids_on_hard_strings(void **state)
+{
+    (void)state, check_hard_strings(&tiny);
+}
+static void test_tiny_vocabulary_gives_hugging_face_ids_on_repeated_characters(void **state)
+{
+    (void)state, check_repeated(&tiny);
+}
+static void test_tiny_vocabulary_gives_hugging_face_ids_on_mixed_strings(void **state)
+{
+    (void)state, check_mixed(&tiny);
+}
 
 static void need_model(void)
 {
