@@ -112,7 +112,8 @@ tr_status tr_json_need_number(const json_t *object, const char *key, double *out
     return to_number(find_member(object, key), key, out, err);
 }
 
-tr_status tr_json_get_string(const json_t *object, const char *key, const char *fallback, const char **out, tr_error *err)
+tr_status tr_json_get_string(const json_t *object, const char *key, const char *fallback, const char **out,
+                             tr_error *err)
 {
     const json_t *member = find_member(object, key);
     *out = fallback;

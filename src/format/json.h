@@ -27,7 +27,8 @@ tr_status tr_json_need_string(const json_t *object, const char *key, const char 
 tr_status tr_json_need_integer(const json_t *object, const char *key, int64_t *out, tr_error *err);
 tr_status tr_json_need_number(const json_t *object, const char *key, double *out, tr_error *err);
 /* Missing or null gives the fallback; another type is an error all the same. */
-tr_status tr_json_get_string(const json_t *object, const char *key, const char *fallback, const char **out, tr_error *err);
+tr_status tr_json_get_string(const json_t *object, const char *key, const char *fallback, const char **out,
+                             tr_error *err);
 tr_status tr_json_get_integer(const json_t *object, const char *key, int64_t fallback, int64_t *out, tr_error *err);
 tr_status tr_json_get_number(const json_t *object, const char *key, double fallback, double *out, tr_error *err);
 tr_status tr_json_get_bool(const json_t *object, const char *key, bool fallback, bool *out, tr_error *err);

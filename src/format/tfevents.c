@@ -22,7 +22,8 @@ struct tr_tfevents {
 };
 
 /* Tags of the fields above: number << 3 | wire type (0 varint, 1 eight bytes, 2 with length, 5 four bytes). */
-enum { WALL_TIME = 0x09, STEP = 0x10, FILE_VERSION = 0x1a, SUMMARY = 0x2a, VALUE = 0x0a, TAG = 0x0a, SIMPLE_VALUE = 0x15 };
+enum { WALL_TIME = 0x09, STEP = 0x10, FILE_VERSION = 0x1a, SUMMARY = 0x2a };
+enum { VALUE = 0x0a, TAG = 0x0a, SIMPLE_VALUE = 0x15 };
 
 /* CRC-32C (Castagnoli), reflected. Records are tens of bytes: bit by bit is fast enough. */
 static uint32_t crc32c(const void *data, size_t size)
@@ -130,7 +131,7 @@ static tr_status append(tr_tfevents *events, const tr_str *event, tr_error *err)
 static tr_status create_file(const char *folder, tr_tfevents *events, tr_error *err)
 {
     char host[65] = "localhost", name[160];
-    if (gethostname(host, sizeof host - 1) != 0 || !host[0]) strcpy(host, "localhost");
+    if (gethostname(host, sizeof host - 1) != 0 || !host[0]) snprintf(host, sizeof host, "localhost");
     for (char *p = host; *p; p++)
         if (*p == '/') *p = '_';
     for (int count = 0; count < 1000; count++) {

@@ -109,14 +109,15 @@ static json_t *counts_json(const tr_import_counts *counts)
 tr_status tr_card_to_json(const tr_card *card, json_t **out, tr_error *err)
 {
     /* "o" steals, also when packing fails; a NULL among them makes it fail. */
-    *out = json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:{s:s, s:s, s:s, s:i, s:f, s:I}, s:o, s:{s:o, s:o, s:o}, s:o, s:o}",
-                     "format", CARD_FORMAT, "format_version", CARD_VERSION, "tallrec", card->tallrec, "importer",
-                     card->importer, "layout", card->layout, "sources", sources_json(card), "protocol", "name",
-                     card->protocol, "rule", card->rule, "noun", card->noun, "history", card->history, "threshold",
-                     card->threshold, "max_windows", (json_int_t)card->max_windows, "counts",
-                     counts_json(&card->counts), "splits", "train", file_json(&card->split[TR_TRAIN], true), "valid",
-                     file_json(&card->split[TR_VALID], true), "test", file_json(&card->split[TR_TEST], true), "items",
-                     file_json(&card->items, false), "interactions", file_json(&card->interactions, false));
+    *out = json_pack(
+        "{s:s, s:i, s:s, s:s, s:s, s:o, s:{s:s, s:s, s:s, s:i, s:f, s:I}, s:o, s:{s:o, s:o, s:o}, s:o, s:o}",
+        "format", CARD_FORMAT, "format_version", CARD_VERSION, "tallrec", card->tallrec, "importer", card->importer,
+        "layout", card->layout, "sources", sources_json(card), "protocol", "name", card->protocol, "rule",
+        card->rule, "noun", card->noun, "history", card->history, "threshold", card->threshold, "max_windows",
+        (json_int_t)card->max_windows, "counts", counts_json(&card->counts), "splits", "train",
+        file_json(&card->split[TR_TRAIN], true), "valid", file_json(&card->split[TR_VALID], true), "test",
+        file_json(&card->split[TR_TEST], true), "items", file_json(&card->items, false), "interactions",
+        file_json(&card->interactions, false));
     return *out ? TR_OK : tr_fail(err, TR_ERR_VALUE, "the card cannot be written as JSON: a file name that is not "
                                                      "UTF-8, or out of memory");
 }
@@ -274,7 +275,8 @@ tr_status tr_card_save(const char *folder, const tr_card *card, tr_error *err)
 
 tr_status tr_card_save_unfinished(const char *folder, tr_error *err)
 {
-    json_t *value = json_pack("{s:s, s:i, s:b}", "format", CARD_FORMAT, "format_version", CARD_VERSION, "unfinished", 1);
+    json_t *value =
+        json_pack("{s:s, s:i, s:b}", "format", CARD_FORMAT, "format_version", CARD_VERSION, "unfinished", 1);
     if (!value) return tr_fail(err, TR_ERR_MEMORY, "out of memory for a card");
     tr_status status = save_json(folder, value, err);
     json_decref(value);

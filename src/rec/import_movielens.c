@@ -29,7 +29,8 @@ static tr_status join(const char *folder, const char *name, char **out, tr_error
 
 /* GroupLens --------------------------------------------------------------------------------------------- */
 
-static tr_status read_grouplens(const char *folder, const tr_import_options *options, tr_import_data *out, tr_error *err)
+static tr_status read_grouplens(const char *folder, const tr_import_options *options, tr_import_data *out,
+                                tr_error *err)
 {
     static const tr_table_columns items = {
         .separator = '|', .n_columns = 2, .id = 0, .title = 1, .year = TR_NO_COLUMN};

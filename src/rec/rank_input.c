@@ -34,8 +34,9 @@ static tr_status bad(const reading *state, size_t line, tr_status status, const 
 {
     tr_fail(err, status, "%s: %s", state->path, problem);
     tr_at(err, "%s:%zu", state->path, line);
-    return state->need_liked ? tr_hint(err, "a history has {\"title\": \"...\", \"liked\": true} or TITLE<tab>yes on each line")
-                             : tr_hint(err, "candidates are an item id or a title on each line");
+    return state->need_liked
+               ? tr_hint(err, "a history has {\"title\": \"...\", \"liked\": true} or TITLE<tab>yes on each line")
+               : tr_hint(err, "candidates are an item id or a title on each line");
 }
 
 /* Looks an entry up: *item and *title are borrowed from the catalogue or the entry; *item may stay NULL. */
