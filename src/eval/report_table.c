@@ -103,8 +103,9 @@ static void add_axis_cell(tr_str *out, const scale *s)
 
 static void add_scorer_name(tr_str *out, const tr_evaluation *e, size_t scorer)
 {
+    const char *mark = scorer == e->best_control ? " <i>best control</i>" : "";
     tr_str_addf(out, "<tr role=\"row\" class=\"%s\"><th role=\"rowheader\" scope=\"row\">%s%s</th>",
-                class_of(e, scorer), tr_scorer_kinds[e->scorer[scorer].id].title, scorer == e->best_control ? " <i>best control</i>" : "");
+                class_of(e, scorer), tr_scorer_kinds[e->scorer[scorer].id].title, mark);
 }
 
 /* On a narrow screen the style sheet lays the rows out as blocks, which makes some browsers forget that they are a
