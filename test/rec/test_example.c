@@ -242,6 +242,7 @@ static void test_taking_apart_and_putting_together_gives_the_same_bytes(void **s
     static const char *const inputs[] = {
         PROMPT("", "", "movie", "T"),
         PROMPT("\"\"", "\"\", \"\"", "movie", ""),
+        PROMPT("\"a\"\", \"", "\"\", \"", "movie", "a last quote that opens nothing"),
         PROMPT("\"a\", \"b, \"c\", \"d\"", "\"e\"\"", "movie", "\"?"),
         PROMPT("\"User Unpreference: \"", "\"x\nUser Unpreference: y\"", "movie", "T"),
         PROMPT("\"A\" written by B, \"C\" written by D \"E\", F", "\"\" written by ", "book", "\"G\" written by \"H\""),
