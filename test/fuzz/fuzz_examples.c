@@ -5,16 +5,19 @@
 #include "rec/example.h"
 #include "rec/rank_input.h"
 
-FUZZ_SEEDS(FUZZ_TEXT("{\"instruction\": \"i\", \"input\": \"User Preference: \\\"A\\\"\\nUser Unpreference: \\nWhether the user "
-                     "will like the target movie \\\"T\\\"?\", \"output\": \"Yes.\", \"user\": 1, \"time\": 2, "
-                     "\"history\": [{\"item\": \"1\", \"title\": \"A\", \"liked\": true}]}\n"),
-           FUZZ_TEXT("User Preference: \"A, \"b\"\", \"C\", \"D\"\nUser Unpreference: \"E\"\nWhether the user will like the "
-                     "target movie \"T\"?"),
-           FUZZ_TEXT("User Preference: \"A\" written by B, \"C, \"d\"\" written by E\nUser Unpreference: \nWhether the user "
-                     "will like the target book \"\"F\" written by G\"?"),
+#define LIKES "User Preference: "
+#define DISLIKES "\nUser Unpreference: "
+#define TARGET "\nWhether the user will like the target "
+
+FUZZ_SEEDS(FUZZ_TEXT("{\"instruction\": \"i\", \"input\": \"User Preference: \\\"A\\\"\\nUser Unpreference: \\nWhether "
+                     "the user will like the target movie \\\"T\\\"?\", \"output\": \"Yes.\", \"user\": 1, "
+                     "\"time\": 2, \"history\": [{\"item\": \"1\", \"title\": \"A\", \"liked\": true}]}\n"),
+           FUZZ_TEXT(LIKES "\"A, \"b\"\", \"C\", \"D\"" DISLIKES "\"E\"" TARGET "movie \"T\"?"),
+           FUZZ_TEXT(LIKES "\"A\" written by B, \"C, \"d\"\" written by E" DISLIKES TARGET
+                           "book \"\"F\" written by G\"?"),
            FUZZ_TEXT("[{\"title\": \"A\", \"liked\": true}, {\"item\": 2, \"liked\": \"no\"}]"),
            FUZZ_TEXT("Alpha\tyes\n2\tno\n"), FUZZ_TEXT("[1, \"2\"]"), FUZZ_TEXT("\", \""), FUZZ_TEXT("\" written by "),
-           FUZZ_TEXT("\nUser Unpreference: "), FUZZ_TEXT("\nWhether the user will like the target "), FUZZ_TEXT("\"?"),
+           FUZZ_TEXT(DISLIKES), FUZZ_TEXT(TARGET), FUZZ_TEXT("\"?"),
            FUZZ_TEXT("\"history\":[]"), FUZZ_TEXT("\0"), FUZZ_TEXT("\xff"))
 
 /* Shortened by nothing an input is itself; by more it has as many entries less; shuffled it keeps its length. */

@@ -7,9 +7,11 @@
 
 /* Items, a form feed, ratings. The first byte chooses the layout. */
 FUZZ_SEEDS(FUZZ_TEXT("g1|A (1990)|x\n2|B \"C\", \"D\"|x\n3|\xe9|x\n\f"
-                     "u\t1\t5\t881250949\nu\t2\t3\t881250950\nu\t3\t4\t881250950\nv\t1\t1\t99\nu\t1\t2\t5\nv\t9\t1\t1\n"),
+                     "u\t1\t5\t881250949\nu\t2\t3\t881250950\nu\t3\t4\t881250950\n"
+                     "v\t1\t1\t99\nu\t1\t2\t5\nv\t9\t1\t1\n"),
            FUZZ_TEXT("ritem_id:token\ttitle:token_seq\tyear:token\n1\tA\t1990\n2\t\"B \"\"b\"\"\"\tV\n3\tC\tC\n\f"
-                     "user:token\titem:token\trating:float\ttime:float\nu\t1\t5.0\t881250949.0\nu\t2\t1\t20\nu\t3\t4\t1000\n"),
+                     "user:token\titem:token\trating:float\ttime:float\n"
+                     "u\t1\t5.0\t881250949.0\nu\t2\t1\t20\nu\t3\t4\t1000\n"),
            FUZZ_TEXT("\xef\xbb\xbf"), FUZZ_TEXT("\r\n"), FUZZ_TEXT("\t"), FUZZ_TEXT("|"), FUZZ_TEXT("\f"),
            FUZZ_TEXT("1e999"), FUZZ_TEXT("nan"), FUZZ_TEXT("-0"), FUZZ_TEXT("0x10"), FUZZ_TEXT("9007199254740993"),
            FUZZ_TEXT("\0"), FUZZ_TEXT("\""), FUZZ_TEXT("\" written by "), FUZZ_TEXT("\nu\t1\t5\t1"))
