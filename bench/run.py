@@ -90,7 +90,8 @@ class Bench:
     def make_rows(self, movielens):
         """(64 training rows drawn with a fixed seed, folder whose test split is the first rows of the test split)."""
         imported, data = self.work / "imported", self.work / "data"
-        run([self.program, "import", "movielens", movielens, "-o", imported, "--protocol", "tallrec"], self.log("import"))
+        run([self.program, "import", "movielens", movielens, "-o", imported, "--protocol", "tallrec"],
+            self.log("import"))
         train = read_lines(imported / "train.jsonl")
         chosen = sorted(random.Random(0).sample(range(len(train)), self.n_train))
         train_file = self.work / "shots.jsonl"
@@ -120,8 +121,8 @@ class Bench:
                             self.log(f"peft-{micro}"))
         found = json.loads(text.strip().splitlines()[-1])
         seconds = sum(found["seconds"])
-        return {"samples_per_s": found["rows"] * self.steps / seconds, "tokens_per_s": found["tokens"] * self.steps / seconds,
-                "peak_bytes": peak, "first_loss": found["losses"][0]}
+        return {"samples_per_s": found["rows"] * self.steps / seconds,
+                "tokens_per_s": found["tokens"] * self.steps / seconds, "peak_bytes": peak, "first_loss": found["losses"][0]}
 
     def tallrec_score(self):
         """Wall time of the whole process: start-up, reading and tokenising are in it, unlike in torch's."""
@@ -195,14 +196,16 @@ def measure_training(bench):
     losses = [r["first_loss"] for many in results.values() for r in many]
     table = [["training", "samples/s", "tokens/s", "peak memory", "first loss"]]
     for name in results:
-        table.append([name, f"{median(results, name, 'samples_per_s'):.2f}", f"{median(results, name, 'tokens_per_s'):.0f}",
+        table.append([name, f"{median(results, name, 'samples_per_s'):.2f}",
+                      f"{median(results, name, 'tokens_per_s'):.0f}",
                       f"{median(results, name, 'peak_bytes') / 1e6:.0f} MB", f"{results[name][0]['first_loss']:.5f}"])
     return table, {
         "rows": bench.n_train, "steps": bench.steps, "micro_batches": bench.micros, "rounds": results,
         "ratios": {"training speed": ratios(results, "samples_per_s", names),
                    "training memory": [theirs["peak_bytes"] / ours["peak_bytes"]
                                        for ours, theirs in zip(results["tallrec"], results[names[0]])]},
-        "largest_loss_difference": max(losses) - min(losses), "same_work": max(losses) - min(losses) <= LOSS_TOLERANCE}
+        "largest_loss_difference": max(losses) - min(losses),
+        "same_work": max(losses) - min(losses) <= LOSS_TOLERANCE}
 
 
 def score_difference(ours, theirs):
@@ -222,10 +225,12 @@ def measure_scoring(bench):
     peers = [("torch, one at a time" if m == 1 else f"torch, batches of {m}", lambda m=m: bench.torch_score(m))
              for m in bench.score_micros]
     results = take_turns(bench, "scoring", bench.tallrec_score, peers)
-    difference = max(score_difference(results["tallrec"][0]["scores"], results[name][0]["scores"]) for name, _ in peers)
+    ours = results["tallrec"][0]["scores"]
+    difference = max(score_difference(ours, results[name][0]["scores"]) for name, _ in peers)
     table = [["scoring", "rows/s", "peak memory"]]
     for name, many in results.items():
-        table.append([name, f"{median(results, name, 'rows_per_s'):.2f}", f"{median(results, name, 'peak_bytes') / 1e6:.0f} MB"])
+        table.append([name, f"{median(results, name, 'rows_per_s'):.2f}",
+                      f"{median(results, name, 'peak_bytes') / 1e6:.0f} MB"])
         for result in many:
             del result["scores"]
     return table, {"rows": bench.n_score, "rounds": results,
@@ -241,13 +246,15 @@ def print_table(table):
 
 
 def print_ratios(report):
-    explain = {"training speed": "samples/s, tallrec over PEFT's best", "scoring speed": "rows/s, tallrec over torch's best",
-               "training memory": f"peak memory, PEFT at micro-batch {report['micro_batches'][0]} over tallrec"
-               if "micro_batches" in report else ""}
+    largest = max(report.get("micro_batches", [0]))
+    explain = {"training speed": "samples/s, tallrec over PEFT's best",
+               "training memory": f"peak memory, PEFT at micro-batch {largest} over tallrec",
+               "scoring speed": "rows/s, tallrec over torch's best"}
     for name, values in report["ratios"].items():
         spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
         print(f"{explain[name]}: {statistics.median(values):.2f}{spread}")
-    print("the two did the same work" if report["same_work"] else "THE TWO DID NOT DO THE SAME WORK: ratios mean nothing")
+    print("the two did the same work" if report["same_work"]
+          else "THE TWO DID NOT DO THE SAME WORK: ratios mean nothing")
     print()
 
 

@@ -124,7 +124,8 @@ def pre_tokenizer_of(name):
     if split is None:
         raise SystemExit(f"pre-tokenizer {name!r} is not handled here")
     return (normalizers.NFC() if name == "qwen2" else None), pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(split), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+        pre_tokenizers.Split(Regex(split), "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
 def load_tokenizer(path):

@@ -66,7 +66,8 @@ def make_scores(s):
 
     golden.write_json(s.out / "smollm2_scores.json", s.header | {
         "yes_id": yes, "no_id": no, "rows": list(scores(load_model(s.model_path), 100)),
-        "adapter": {"targets": golden.TARGETS, "rank": 4, "alpha": 8, "rows": list(scores(s.lora(golden.TARGETS, 4, 8), 10))},
+        "adapter": {"targets": golden.TARGETS, "rank": 4, "alpha": 8,
+                    "rows": list(scores(s.lora(golden.TARGETS, 4, 8), 10))},
     }, indent=None)
 
 

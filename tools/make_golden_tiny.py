@@ -34,8 +34,9 @@ SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 INSTRUCTION = ("Given the user's preference and unpreference, identify whether the user will like the target movie "
                'by answering "Yes." or "No.".')
 # Invented titles: the suite may hold no real data set.
-TITLES = ["Copper Harbor (1981)", "The Last Lantern (1994)", "Winter of Two Moons (1967)", "Paper Tigers, Glass Birds (1999)",
-          "Slow Train to Ostend (1973)", "A Map of Rain (1988)", "Lantern Street (1992)", "Two Brothers and a Goat (1959)"]
+TITLES = ["Copper Harbor (1981)", "The Last Lantern (1994)", "Winter of Two Moons (1967)",
+          "Paper Tigers, Glass Birds (1999)", "Slow Train to Ostend (1973)", "A Map of Rain (1988)",
+          "Lantern Street (1992)", "Two Brothers and a Goat (1959)"]
 
 
 def movie_input(liked, disliked, target):
@@ -52,7 +53,8 @@ ROWS = [
     {"instruction": INSTRUCTION, "input": movie_input(TITLES[0:2], TITLES[2:4], TITLES[5]), "output": "Yes."},
     {"instruction": "Say whether the user will like it.", "input": f'Target: "{TITLES[6]}"', "output": "No."},
 ]
-STRINGS = ["", " ", "Yes.", "No.", "Response:\nYes.", "Heat of 1995, 8.5/10!!", "the  user   will", "\n\n \n", "caf\u00e9 \u65e5\u672c \U0001F999",
+STRINGS = ["", " ", "Yes.", "No.", "Response:\nYes.", "Heat of 1995, 8.5/10!!", "the  user   will", "\n\n \n",
+           "caf\u00e9 \u65e5\u672c \U0001F999",
            "<|im_start|>user<|im_end|>\n", "Whether the user will like the target movie \"A Map of Rain (1988)\"?"]
 
 
