@@ -2,6 +2,7 @@
 #include "cli/command.h"
 
 #include "base/memory.h"
+#include "base/str.h"
 
 #include <stdio.h>
 #include <stdlib.h>

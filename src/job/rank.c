@@ -193,11 +193,11 @@ tr_status tr_rank_run(const tr_rank_job *job, tr_ranking *out, tr_error *err)
     status = order_candidates(job, &loaded, r, out, err);
 cleanup:
     tr_loaded_close(&loaded);
-    if (status != TR_OK) tr_outfree(out);
+    if (status != TR_OK) tr_ranking_free(out);
     return status;
 }
 
-void tr_outfree(tr_ranking *out)
+void tr_ranking_free(tr_ranking *out)
 {
     if (out->owned) release(out->owned);
     free(out->owned);
