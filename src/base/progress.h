@@ -9,7 +9,8 @@
 
 /* A plain line on standard error (a newline is added); first clears a progress line being shown. */
 void tr_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void tr_warn(const char *format, ...) __attribute__((format(printf, 1, 2))); /* prefixed "warning: " , shown even when quiet */
+/* The same with "warning: " before it, shown even when quiet. */
+void tr_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A job of `total` units (0: unknown). Zero-initialise, start, update as often as you like (it limits itself
  * to ten redraws a second, or a line every ten seconds when piped), finish. */

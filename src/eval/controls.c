@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "eval/calibration.h"
-#include "eval/keys.h"
+#include "rec/idmap.h"
 
 #include <stdlib.h>
 
@@ -20,7 +20,7 @@ tr_status tr_control_like_share(const double *share, size_t n, double *score, tr
 }
 
 typedef struct {
-    tr_keys items;
+    tr_idmap index;     /* of an item in the arrays */
     double *rows, *yes; /* (at most training->n) */
     double yes_rate;
 } item_counts;
@@ -31,10 +31,14 @@ static tr_status count_items(const tr_training_rows *training, item_counts *coun
     TR_TRY(tr_alloc(&counts->yes, training->n, sizeof *counts->yes, "item means", err));
     double yes = 0;
     for (size_t i = 0; i < training->n; i++) {
+        const char *name = training->item ? training->item[i] : NULL;
         yes += training->label[i];
-        if (!training->item || !training->item[i]) continue;
-        uint32_t item;
-        TR_TRY(tr_keys_add(&counts->items, training->item[i], &item, err));
+        if (!name) continue;
+        size_t item = tr_idmap_get(&counts->index, name);
+        if (item == TR_NOT_FOUND) {
+            item = counts->index.n;
+            TR_TRY(tr_idmap_add(&counts->index, name, item, err));
+        }
         counts->rows[item] += 1;
         counts->yes[item] += training->label[i];
     }
@@ -42,11 +46,11 @@ static tr_status count_items(const tr_training_rows *training, item_counts *coun
     return TR_OK;
 }
 
-static double item_mean(const item_counts *counts, const char *item)
+static double item_mean(const item_counts *counts, const char *name)
 {
-    uint32_t at = item ? tr_keys_find(&counts->items, item) : TR_KEY_NONE;
-    if (at == TR_KEY_NONE) return counts->yes_rate;
-    return (counts->yes[at] + TR_ITEM_MEAN_PRIOR * counts->yes_rate) / (counts->rows[at] + TR_ITEM_MEAN_PRIOR);
+    size_t item = name ? tr_idmap_get(&counts->index, name) : TR_NOT_FOUND;
+    if (item == TR_NOT_FOUND) return counts->yes_rate;
+    return (counts->yes[item] + TR_ITEM_MEAN_PRIOR * counts->yes_rate) / (counts->rows[item] + TR_ITEM_MEAN_PRIOR);
 }
 
 tr_status tr_control_item_mean(const tr_training_rows *training, const char *const *item, size_t n, double *score,
@@ -57,7 +61,7 @@ tr_status tr_control_item_mean(const tr_training_rows *training, const char *con
     tr_status status = count_items(training, &counts, err);
     if (status == TR_OK)
         for (size_t i = 0; i < n; i++) score[i] = tr_logit(item_mean(&counts, item ? item[i] : NULL));
-    tr_keys_free(&counts.items);
+    tr_idmap_free(&counts.index);
     free(counts.rows);
     free(counts.yes);
     return status;

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ITEM_MEAN "(yes + 5p)/(n + 5), how often this item was liked in the training rows, pulled towards the overall rate p"
+#define ITEM_MEAN                                                                                                  \
+    "(yes + 5p)/(n + 5), how often this item was liked in the training rows, pulled towards the overall rate p"
 
 const tr_scorer_kind tr_scorer_kinds[TR_N_SCORERS] = {
     [TR_SCORER_MODEL] = {"model", "model", "the model",
@@ -16,8 +17,8 @@ const tr_scorer_kind tr_scorer_kinds[TR_N_SCORERS] = {
     [TR_SCORER_BASE] = {"base_model", "untuned model", "the untuned model",
         "The same language model without the adapter: what it knew before it saw a rating.", false},
     [TR_SCORER_SHUFFLED] = {"shuffled_history", "history shuffled", "the model on shuffled history",
-        "The model on prompts whose liked and disliked titles are in random order: what it gains from order, "
-        "not from content.", false},
+        "The model on prompts whose liked and disliked titles are in random order: what it loses here, it had "
+        "gained from their order.", false},
     [TR_SCORER_LIKE_SHARE] = {"like_share", "like share", "the share of liked items",
         "(likes + 1)/(likes + dislikes + 2) in the prompt: how generous this user is, whatever the item.", true},
     [TR_SCORER_ITEM_MEAN_SEEN] = {"item_mean_seen", "item mean", "item mean (rows seen)",

@@ -95,7 +95,8 @@ tr_status tr_evaluation_json(const tr_evaluation *e, json_t **out, tr_error *err
     failed |= json_object_set_new(root, "findings", text_array(e->finding, e->n_findings));
     failed |= json_object_set_new(root, "cautions", text_array(e->caution, e->n_cautions));
     failed |= add_metrics(root, e->scorer[0].metric, false);
-    failed |= json_object_set_new(root, "best_control", json_string(tr_scorer_kinds[e->scorer[e->best_control].id].key));
+    failed |=
+        json_object_set_new(root, "best_control", json_string(tr_scorer_kinds[e->scorer[e->best_control].id].key));
     failed |= json_object_set_new(root, "difference", difference_object(&e->scorer[e->best_control]));
     failed |= json_object_set_new(root, "best_control_uauc",
                                   json_string(tr_scorer_kinds[e->scorer[e->best_control_uauc].id].key));

@@ -2,34 +2,28 @@
 #include "eval/groups.h"
 
 #include "base/memory.h"
-#include "eval/keys.h"
+#include "rec/idmap.h"
 
 #include <stdlib.h>
 
 static tr_status assign(tr_groups *g, const char *const *user, tr_error *err)
 {
     tr_status status = TR_OK;
-    tr_keys keys = {0};
-    uint32_t *group_of_key;
-    TR_TRY(tr_alloc(&group_of_key, g->n, sizeof *group_of_key, "users", err));
+    tr_idmap known = {0};
     for (size_t i = 0; i < g->n; i++) {
         const char *name = user ? user[i] : NULL;
-        uint32_t group = (uint32_t)g->n_groups;
-        if (name) {
-            uint32_t key;
-            size_t n_keys = keys.n;
-            TR_TRY_CLEANUP(tr_keys_add(&keys, name, &key, err));
-            if (key == n_keys) group_of_key[key] = group;
-            group = group_of_key[key];
+        size_t group = name ? tr_idmap_get(&known, name) : TR_NOT_FOUND;
+        if (group == TR_NOT_FOUND) {
+            group = g->n_groups++;
+            g->name[group] = name;
+            if (name) TR_TRY_CLEANUP(tr_idmap_add(&known, name, group, err));
         }
-        if (group == g->n_groups) g->name[g->n_groups++] = name;
-        g->of_row[i] = group;
+        g->of_row[i] = (uint32_t)group;
         g->size[group]++;
     }
-    g->n_users = keys.n;
+    g->n_users = known.n;
 cleanup:
-    free(group_of_key);
-    tr_keys_free(&keys);
+    tr_idmap_free(&known);
     return status;
 }
 

@@ -128,7 +128,8 @@ static void add_cautions(tr_evaluation *e)
         ADD_CAUTION(e, "No user is known: the intervals resample rows, as if each came from another user, and are "
                     "too narrow if users repeat. UAUC does not exist.");
     else if (unknown)
-        ADD_CAUTION(e, "%zu of %zu rows have no user; in the intervals each counts as a user of its own.", unknown, e->n);
+        ADD_CAUTION(e, "%zu of %zu rows have no user; in the intervals each counts as a user of its own.", unknown,
+                    e->n);
     if (g->n_groups > 1 && g->n_groups < FEW_USERS)
         ADD_CAUTION(e, "%zu users are few: an interval over them is rough, and rather too narrow than too wide.",
                     g->n_groups);

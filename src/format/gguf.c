@@ -141,7 +141,8 @@ static tr_status take_tensor(cursor *c, tr_gguf_tensor *tensor, uint64_t *relati
 
     TR_TRY(take_u32(c, "a tensor's dimensions", &n_dims));
     if (n_dims > 4)
-        return FAIL(c, start, TR_ERR_FORMAT, "tensor %s has %u dimensions; at most 4 are allowed", tensor->name, n_dims);
+        return FAIL(c, start, TR_ERR_FORMAT, "tensor %s has %u dimensions; at most 4 are allowed",
+                    tensor->name, n_dims);
     for (uint32_t i = 0; i < 4; i++) tensor->dim[i] = 1;
     for (uint32_t i = 0; i < n_dims; i++) {
         TR_TRY(take_u64(c, "a tensor's dimensions", &tensor->dim[i]));
@@ -161,7 +162,8 @@ static tr_status take_tensor(cursor *c, tr_gguf_tensor *tensor, uint64_t *relati
     }
     tensor->type = (tr_type)type;
     if (tensor->dim[0] % (uint64_t)info->block_elements != 0)
-        return FAIL(c, start, TR_ERR_FORMAT, "tensor %s: a row of %llu elements is not a whole number of %s blocks of %d",
+        return FAIL(c, start, TR_ERR_FORMAT,
+                    "tensor %s: a row of %llu elements is not a whole number of %s blocks of %d",
                     tensor->name, (unsigned long long)tensor->dim[0], info->name, info->block_elements);
     tensor->bytes = tr_type_row_bytes(tensor->type, (size_t)elements);
     if (elements > 0 && tensor->bytes == 0)
@@ -187,8 +189,9 @@ static tr_status refuse_duplicates(const cursor *c, tr_gguf_string *names, size_
     qsort(names, n, sizeof *names, compare_for_sort);
     for (size_t i = 1; i < n; i++)
         if (compare_strings(&names[i - 1], &names[i]) == 0)
-            return FAIL(c, (size_t)((const uint8_t *)names[i].text - c->data), TR_ERR_FORMAT, "the %s %.*s occurs twice",
-                        what, (int)(names[i].size < 80 ? names[i].size : 80), names[i].text);
+            return FAIL(c, (size_t)((const uint8_t *)names[i].text - c->data), TR_ERR_FORMAT,
+                        "the %s %.*s occurs twice", what,
+                        (int)(names[i].size < 80 ? names[i].size : 80), names[i].text);
     return TR_OK;
 }
 
@@ -245,8 +248,8 @@ static tr_status place_tensors(cursor *c, const uint64_t *relative, tr_gguf *fil
     for (size_t i = 0; i < file->n_tensors; i++) {
         tr_gguf_tensor *tensor = &file->tensors[i];
         if (relative[i] != expected)
-            return FAIL(c, c->at, TR_ERR_FORMAT, "tensor %s is at offset %llu of the data, expected at %llu", tensor->name,
-                        (unsigned long long)relative[i], (unsigned long long)expected);
+            return FAIL(c, c->at, TR_ERR_FORMAT, "tensor %s is at offset %llu of the data, expected at %llu",
+                        tensor->name, (unsigned long long)relative[i], (unsigned long long)expected);
         uint64_t end;
         if (__builtin_add_overflow(expected, tensor->bytes, &end) || end > c->size - data_start) {
             FAIL(c, (size_t)data_start, TR_ERR_FORMAT, "the GGUF file ends inside the data of tensor %s", tensor->name);

@@ -112,7 +112,8 @@ tr_status tr_json_need_number(const json_t *object, const char *key, double *out
     return to_number(find_member(object, key), key, out, err);
 }
 
-tr_status tr_json_get_string(const json_t *object, const char *key, const char *fallback, const char **out, tr_error *err)
+tr_status tr_json_get_string(const json_t *object, const char *key, const char *fallback, const char **out,
+                             tr_error *err)
 {
     const json_t *member = find_member(object, key);
     *out = fallback;
@@ -227,11 +228,25 @@ static tr_status read_lines(line_reader *r, const char *path, tr_json_row row, v
     return ferror(r->stream) ? tr_fail_errno(err, "cannot read %s", path) : TR_OK;
 }
 
-static tr_status read_array(const char *path, tr_json_row row, void *user, tr_error *err)
+/* The rest of a stream as one text. */
+static tr_status read_whole(line_reader *r, const char *path, tr_error *err)
+{
+    while (refill(r)) {
+        if (r->end > MAX_FILE - r->line.size)
+            return tr_fail(err, TR_ERR_FORMAT, "%s is a JSON array of more than 1 GiB: write it as JSON Lines", path);
+        tr_str_add_bytes(&r->line, r->buffer, r->end);
+        TR_TRY(tr_str_check(&r->line, err));
+    }
+    return ferror(r->stream) ? tr_fail_errno(err, "cannot read %s", path) : TR_OK;
+}
+
+static tr_status read_array(line_reader *r, const char *path, tr_json_row row, void *user, tr_error *err)
 {
     json_t *array;
     tr_status status = TR_OK;
-    TR_TRY(tr_json_load(path, &array, err));
+    TR_TRY(read_whole(r, path, err));
+    TR_TRY(tr_json_parse(r->line.data, r->line.size, path, &array, err));
+    tr_str_free(&r->line);
     for (size_t i = 0; i < json_array_size(array) && status == TR_OK; i++) {
         json_t *value = json_array_get(array, i);
         bool fine = json_is_object(value);
@@ -242,7 +257,7 @@ static tr_status read_array(const char *path, tr_json_row row, void *user, tr_er
     return status;
 }
 
-/* Whether the first character, after a byte order mark and white space, opens an array. Leaves the stream there. */
+/* Whether the first character, after a byte order mark and white space, opens an array. */
 static bool opens_array(FILE *stream)
 {
     int c = getc(stream);
@@ -251,24 +266,27 @@ static bool opens_array(FILE *stream)
     return c == '[';
 }
 
-tr_status tr_json_rows(const char *path, tr_json_row row, void *user, tr_error *err)
+tr_status tr_json_rows_stream(FILE *stream, const char *name, tr_json_row row, void *user, tr_error *err)
 {
-    tr_status status = TR_OK;
-    if (tr_folder_exists(path)) return tr_fail(err, TR_ERR_IO, "%s is a folder, not a file", path);
+    tr_status status;
     line_reader *reader = calloc(1, sizeof *reader);
     if (!reader) return tr_fail(err, TR_ERR_MEMORY, "out of memory for a read buffer");
-    reader->stream = fopen(path, "rb");
-    if (!reader->stream) {
-        status = tr_fail_errno(err, "cannot open %s", path);
-    } else if (opens_array(reader->stream)) {
-        status = read_array(path, row, user, err);
-    } else if (fseek(reader->stream, 0, SEEK_SET) != 0) {
-        status = tr_fail_errno(err, "cannot read %s", path);
-    } else {
-        status = read_lines(reader, path, row, user, err);
-    }
-    if (reader->stream) fclose(reader->stream);
+    reader->stream = stream;
+    bool array = opens_array(stream);
+    if (fseek(stream, 0, SEEK_SET) != 0) status = tr_fail_errno(err, "cannot read %s", name);
+    else if (array) status = read_array(reader, name, row, user, err);
+    else status = read_lines(reader, name, row, user, err);
     tr_str_free(&reader->line);
     free(reader);
+    return status;
+}
+
+tr_status tr_json_rows(const char *path, tr_json_row row, void *user, tr_error *err)
+{
+    if (tr_folder_exists(path)) return tr_fail(err, TR_ERR_IO, "%s is a folder, not a file", path);
+    FILE *stream = fopen(path, "rb");
+    if (!stream) return tr_fail_errno(err, "cannot open %s", path);
+    tr_status status = tr_json_rows_stream(stream, path, row, user, err);
+    fclose(stream);
     return status;
 }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include <jansson.h>
+#include <stdio.h>
 
 /* Parses a whole file (at most 1 GiB), an object or an array. TR_ERR_FORMAT with `path:line:column` in where.
  * Caller json_decref's. */
@@ -26,7 +27,8 @@ tr_status tr_json_need_string(const json_t *object, const char *key, const char 
 tr_status tr_json_need_integer(const json_t *object, const char *key, int64_t *out, tr_error *err);
 tr_status tr_json_need_number(const json_t *object, const char *key, double *out, tr_error *err);
 /* Missing or null gives the fallback; another type is an error all the same. */
-tr_status tr_json_get_string(const json_t *object, const char *key, const char *fallback, const char **out, tr_error *err);
+tr_status tr_json_get_string(const json_t *object, const char *key, const char *fallback, const char **out,
+                             tr_error *err);
 tr_status tr_json_get_integer(const json_t *object, const char *key, int64_t fallback, int64_t *out, tr_error *err);
 tr_status tr_json_get_number(const json_t *object, const char *key, double fallback, double *out, tr_error *err);
 tr_status tr_json_get_bool(const json_t *object, const char *key, bool fallback, bool *out, tr_error *err);
@@ -40,5 +42,7 @@ tr_status tr_json_get_bool(const json_t *object, const char *key, bool fallback,
  * whose first character is '[' is loaded whole, as tr_json_load does. A file without rows is not an error here. */
 typedef tr_status (*tr_json_row)(void *user, size_t line, json_t *value, const char *problem, tr_error *err);
 tr_status tr_json_rows(const char *path, tr_json_row row, void *user, tr_error *err);
+/* The same from the start of a seekable stream, which stays open; `name` stands for the path in messages. */
+tr_status tr_json_rows_stream(FILE *stream, const char *name, tr_json_row row, void *user, tr_error *err);
 
 #endif

@@ -55,8 +55,8 @@ static void add_real(tr_str *out, double value)
         memmove(point + 1, point + n, strlen(point + n) + 1);
     }
     /* A real stays a real for whoever reads it: 16.0, not 16. */
-    if (!strpbrk(text, ".e")) strcat(text, ".0");
     tr_str_add(out, text);
+    if (!strpbrk(text, ".e")) tr_str_add(out, ".0");
 }
 
 static void add_break(const writer *w, int depth)

@@ -57,17 +57,20 @@ static tr_status read_dtype(const json_t *info, tr_safetensor *t, int *bits, tr_
 static tr_status read_shape(const json_t *info, int bits, tr_safetensor *t, tr_error *err)
 {
     const json_t *shape = json_object_get(info, "shape");
-    uint64_t total = (uint64_t)bits;
+    uint64_t total = 1;
     size_t n = json_array_size(shape);
     if (!json_is_array(shape)) return tr_fail(err, TR_ERR_FORMAT, "tensor %s has no shape", t->name);
     if (n > MAX_DIMS)
-        return tr_fail(err, TR_ERR_UNSUPPORTED, "tensor %s has %zu dimensions; at most %d are read", t->name, n, MAX_DIMS);
+        return tr_fail(err, TR_ERR_UNSUPPORTED, "tensor %s has %zu dimensions; at most %d are read", t->name, n,
+                       MAX_DIMS);
     t->n_dims = (int)n;
     for (size_t i = 0; i < n; i++) {
         TR_TRY(to_size(json_array_get(shape, i), t->name, "shape", &t->dim[i], err));
         if (__builtin_mul_overflow(total, t->dim[i], &total))
             return tr_fail(err, TR_ERR_FORMAT, "the shape of tensor %s overflows", t->name);
     }
+    if (__builtin_mul_overflow(total, (uint64_t)bits, &total))
+        return tr_fail(err, TR_ERR_FORMAT, "the size of tensor %s overflows", t->name);
     if (total % 8 != 0) return tr_fail(err, TR_ERR_FORMAT, "tensor %s is not a whole number of bytes", t->name);
     t->bytes = total / 8;
     return TR_OK;
@@ -86,8 +89,8 @@ static tr_status read_entry(const char *name, const json_t *info, entry *e, tr_e
     TR_TRY(to_size(json_array_get(range, 0), name, "data_offsets", &e->begin, err));
     TR_TRY(to_size(json_array_get(range, 1), name, "data_offsets", &e->end, err));
     if (e->end < e->begin || e->end - e->begin != t->bytes)
-        return tr_fail(err, TR_ERR_FORMAT, "tensor %s: data_offsets span %lld bytes, its shape and dtype need %llu", name,
-                       (long long)(e->end - e->begin), (unsigned long long)t->bytes);
+        return tr_fail(err, TR_ERR_FORMAT, "tensor %s: data_offsets span %lld bytes, its shape and dtype need %llu",
+                       name, (long long)(e->end - e->begin), (unsigned long long)t->bytes);
     return TR_OK;
 }
 
@@ -120,13 +123,14 @@ static tr_status place_entries(entry *entries, size_t n, const uint8_t *buffer, 
                            e->tensor.name, (unsigned long long)e->begin, (unsigned long long)expected,
                            e->begin > expected ? "a hole" : "tensors overlap");
         if (e->end > size)
-            return tr_fail(err, TR_ERR_FORMAT, "tensor %s ends at byte %llu of the data, which has %llu", e->tensor.name,
-                           (unsigned long long)e->end, (unsigned long long)size);
+            return tr_fail(err, TR_ERR_FORMAT, "tensor %s ends at byte %llu of the data, which has %llu",
+                           e->tensor.name, (unsigned long long)e->end, (unsigned long long)size);
         e->tensor.data = buffer + e->begin;
         expected = e->end;
     }
     if (expected != size)
-        return tr_fail(err, TR_ERR_FORMAT, "%llu bytes of data belong to no tensor", (unsigned long long)(size - expected));
+        return tr_fail(err, TR_ERR_FORMAT, "%llu bytes of data belong to no tensor",
+                       (unsigned long long)(size - expected));
     return TR_OK;
 }
 
@@ -241,7 +245,8 @@ static tr_status source_bytes(const tr_safetensor_source *t, uint64_t *bytes, tr
 {
     *bytes = sizeof(float);
     if (t->n_dims < 0 || t->n_dims > MAX_DIMS)
-        return tr_fail(err, TR_ERR_VALUE, "tensor %s has %d dimensions; 0 to %d can be written", t->name, t->n_dims, MAX_DIMS);
+        return tr_fail(err, TR_ERR_VALUE, "tensor %s has %d dimensions; 0 to %d can be written", t->name, t->n_dims,
+                       MAX_DIMS);
     for (int i = 0; i < t->n_dims; i++)
         if (__builtin_mul_overflow(*bytes, t->dim[i], bytes))
             return tr_fail(err, TR_ERR_VALUE, "the shape of tensor %s overflows", t->name);
@@ -280,7 +285,8 @@ static tr_status make_header(tr_str *header, const tr_safetensor_source *const *
         if (i > 0 && strcmp(t->name, sorted[i - 1]->name) == 0)
             return tr_fail(err, TR_ERR_VALUE, "two tensors are named %s", t->name);
         TR_TRY(source_bytes(t, &bytes, err));
-        if (__builtin_add_overflow(offset, bytes, &end)) return tr_fail(err, TR_ERR_VALUE, "the tensors' sizes overflow");
+        if (__builtin_add_overflow(offset, bytes, &end))
+            return tr_fail(err, TR_ERR_VALUE, "the tensors' sizes overflow");
         TR_TRY(add_entry(header, t, offset, end, err));
         offset = end;
     }

@@ -18,10 +18,12 @@
 struct tr_tfevents {
     int fd;
     char *path;
+    off_t size; /* of the file: whole records only */
 };
 
 /* Tags of the fields above: number << 3 | wire type (0 varint, 1 eight bytes, 2 with length, 5 four bytes). */
-enum { WALL_TIME = 0x09, STEP = 0x10, FILE_VERSION = 0x1a, SUMMARY = 0x2a, VALUE = 0x0a, TAG = 0x0a, SIMPLE_VALUE = 0x15 };
+enum { WALL_TIME = 0x09, STEP = 0x10, FILE_VERSION = 0x1a, SUMMARY = 0x2a };
+enum { VALUE = 0x0a, TAG = 0x0a, SIMPLE_VALUE = 0x15 };
 
 /* CRC-32C (Castagnoli), reflected. Records are tens of bytes: bit by bit is fast enough. */
 static uint32_t crc32c(const void *data, size_t size)
@@ -105,18 +107,22 @@ void tr_tfevents_scalar_event(tr_str *out, double wall_seconds, int64_t step, co
     tr_str_free(&summary);
 }
 
-/* One write call for the whole record: a reader that follows the file sees it complete or not at all. */
+/* Usually one write call for the whole record. When the disk fills up in its middle the part is cut off again: a
+ * reader would take what follows a broken record for damage. */
 static tr_status append(tr_tfevents *events, const tr_str *event, tr_error *err)
 {
     tr_str record = {0};
     tr_status status = tr_str_check(event, err);
     if (status == TR_OK) status = tr_tfevents_record(&record, event->data, event->size, err);
-    for (size_t done = 0; status == TR_OK && done < record.size;) {
+    size_t done = 0;
+    while (status == TR_OK && done < record.size) {
         ssize_t n = write(events->fd, record.data + done, record.size - done);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) status = tr_fail_errno(err, "cannot write %s", events->path);
         else done += (size_t)n;
     }
+    if (status == TR_OK) events->size += (off_t)record.size;
+    else if (done > 0 && ftruncate(events->fd, events->size) != 0) (void)tr_at(err, "%s", events->path);
     tr_str_free(&record);
     return status;
 }
@@ -125,7 +131,7 @@ static tr_status append(tr_tfevents *events, const tr_str *event, tr_error *err)
 static tr_status create_file(const char *folder, tr_tfevents *events, tr_error *err)
 {
     char host[65] = "localhost", name[160];
-    if (gethostname(host, sizeof host - 1) != 0 || !host[0]) strcpy(host, "localhost");
+    if (gethostname(host, sizeof host - 1) != 0 || !host[0]) snprintf(host, sizeof host, "localhost");
     for (char *p = host; *p; p++)
         if (*p == '/') *p = '_';
     for (int count = 0; count < 1000; count++) {

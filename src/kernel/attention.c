@@ -142,7 +142,8 @@ static void mask_tile(const tr_attention_block *block, int first_node, int n_key
         if (node <= block->node[0]) continue;
         for (int lane = 0; lane < lanes; lane++) {
             int i = lane % TR_ATTENTION_LANES;
-            if (node > block->node[i < block->n_queries ? i : 0]) tile[(size_t)j * (size_t)lanes + (size_t)lane] = value;
+            if (node > block->node[i < block->n_queries ? i : 0])
+                tile[(size_t)j * (size_t)lanes + (size_t)lane] = value;
         }
     }
 }

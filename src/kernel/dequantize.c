@@ -2,7 +2,11 @@
  * decoders of src/format/quant.c (compiled, like them, without fused multiply-add). Layouts: see there. */
 #include "kernel/operations.h"
 
+#ifdef __clang__
+#pragma STDC FP_CONTRACT OFF
+#else
 #pragma GCC optimize("fp-contract=off")
+#endif
 
 #ifdef TR_ORACLE
 
@@ -10,11 +14,17 @@ void K(dequantize)(tr_type type, const void *source, float *out, size_t n) { tr_
 
 #else
 
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
+
 static inline float half(const uint8_t *p)
 {
     uint16_t bits;
     memcpy(&bits, p, sizeof bits);
-#if defined(__F16C__) || defined(__aarch64__)
+#if defined(__F16C__)
+    return _cvtsh_ss(bits); /* _Float16 needs GCC 12, clang 15 */
+#elif defined(__aarch64__)
     _Float16 value;
     memcpy(&value, &bits, sizeof value);
     return (float)value;
@@ -129,7 +139,8 @@ static void decode_q6_k(const uint8_t *b, float *restrict y, size_t n)
             for (int s = 0; s < 2; s++) {
                 const float scale = d * (float)scales[g * 2 + s];
                 for (int i = s * 16; i < s * 16 + 16; i++)
-                    y[g * 32 + i] = scale * (float)((((low[i] >> low_shift) & 15) | ((high[i] >> high_shift) & 3) << 4) - 32);
+                    y[g * 32 + i] =
+                        scale * (float)((((low[i] >> low_shift) & 15) | ((high[i] >> high_shift) & 3) << 4) - 32);
             }
         }
     }

@@ -107,7 +107,8 @@ static void small_tail(int m, int n, int k, const float *a, size_t a_row, size_t
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {
             float sum = accumulate ? c[(size_t)i * ldc + (size_t)j] : 0;
-            for (int l = 0; l < k; l++) sum += a[(size_t)i * a_row + (size_t)l * a_col] * b[(size_t)l * ldb + (size_t)j];
+            for (int l = 0; l < k; l++)
+                sum += a[(size_t)i * a_row + (size_t)l * a_col] * b[(size_t)l * ldb + (size_t)j];
             c[(size_t)i * ldc + (size_t)j] = sum;
         }
 }
@@ -129,20 +130,42 @@ void K(gemm_small)(int m, int n, int k, const float *a, size_t a_row, size_t a_c
     if (j < n) small_tail(m, n - j, k, a, a_row, a_col, b + j, ldb, c + j, ldc, accumulate);
 }
 
+/* The lower halves of a and b with their lanes in turn (a0 b0 a1 b1 ...), and the upper halves. */
+#if defined(__clang__) && VL == 16
+static inline vec interleave_low(vec a, vec b)
+{
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+static inline vec interleave_high(vec a, vec b)
+{
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+#elif defined(__clang__) && VL == 8
+static inline vec interleave_low(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+static inline vec interleave_high(vec a, vec b) { return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+#elif defined(__clang__)
+static inline vec interleave_low(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
+static inline vec interleave_high(vec a, vec b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
+#else /* GCC before 12 has no __builtin_shufflevector */
+static inline __attribute__((always_inline)) vec interleave_from(vec a, vec b, int first)
+{
+    ivec lane;
+    for (int i = 0; i < VL; i++) lane[i] = first + (i & 1 ? VL : 0) + i / 2;
+    return __builtin_shuffle(a, b, lane);
+}
+static inline __attribute__((always_inline)) vec interleave_low(vec a, vec b) { return interleave_from(a, b, 0); }
+static inline __attribute__((always_inline)) vec interleave_high(vec a, vec b) { return interleave_from(a, b, VL / 2); }
+#endif
+
 /* Transposes a VL x VL square held in registers: log2(VL) rounds of pairwise interleaving. */
 static inline __attribute__((always_inline)) void transpose_square(vec row[VL])
 {
-    ivec low, high;
-    for (int i = 0; i < VL; i++) {
-        low[i] = (i & 1 ? VL : 0) + i / 2;
-        high[i] = low[i] + VL / 2;
-    }
     for (int round = 1; round < VL; round *= 2) {
         vec next[VL];
 #pragma GCC unroll 16
         for (int i = 0; i < VL / 2; i++) {
-            next[2 * i] = __builtin_shuffle(row[i], row[i + VL / 2], low);
-            next[2 * i + 1] = __builtin_shuffle(row[i], row[i + VL / 2], high);
+            next[2 * i] = interleave_low(row[i], row[i + VL / 2]);
+            next[2 * i + 1] = interleave_high(row[i], row[i + VL / 2]);
         }
 #pragma GCC unroll 16
         for (int i = 0; i < VL; i++) row[i] = next[i];

@@ -93,8 +93,8 @@ static void backward_chunk(const adapted *a, const float *x, const float *dy, co
         input = dropped;
     }
     s->kernels->gemm_small(a->rank, a->pair->n_in, rows, du, 1, padded, input, n_in, da, n_in, true);
-    s->kernels->gemm_small(a->rank, a->pair->n_out, rows, u + (size_t)row * padded, 1, padded, dy_rows, n_out, dbt, n_out,
-                           true);
+    s->kernels->gemm_small(a->rank, a->pair->n_out, rows, u + (size_t)row * padded, 1, padded, dy_rows, n_out, dbt,
+                           n_out, true);
     if (!dx) return;
     const float *matrix_a = s->lora->params + a->pair->a;
     float *dx_rows = dx + (size_t)row * n_in;
@@ -140,7 +140,8 @@ void tr_adapt_backward(tr_session *s, int layer, tr_module module, const float *
         float *da = s->da_part + (size_t)part * rank * n_in, *dbt = s->db_part + (size_t)part * rank * n_out;
         memset(da, 0, rank * n_in * sizeof *da);
         memset(dbt, 0, rank * n_out * sizeof *dbt);
-        const int from = (int)((int64_t)rows * part / TR_ADAPT_PARTS), to = (int)((int64_t)rows * (part + 1) / TR_ADAPT_PARTS);
+        const int from = (int)((int64_t)rows * part / TR_ADAPT_PARTS),
+                  to = (int)((int64_t)rows * (part + 1) / TR_ADAPT_PARTS);
         for (int row = from; row < to; row += TR_ADAPT_ROWS)
             backward_chunk(&a, x, dy, kept->u[module], row, to - row < TR_ADAPT_ROWS ? to - row : TR_ADAPT_ROWS, dx, da,
                            dbt);

@@ -84,7 +84,8 @@ static tr_status configure_llama(const tr_gguf *file, tr_model_config *config, t
     TR_TRY(need_size(file, config, "attention.head_count", 4096, &config->n_heads, err));
     TR_TRY(get_size(file, config, "attention.head_count_kv", 4096, config->n_heads, &config->n_kv_heads, err));
     TR_TRY(need_size(file, config, "context_length", 1 << 24, &config->n_context, err));
-    TR_TRY(get_size(file, config, "attention.key_length", 1024, config->n_embd / config->n_heads, &config->head_dim, err));
+    TR_TRY(get_size(file, config, "attention.key_length", 1024, config->n_embd / config->n_heads, &config->head_dim,
+                    err));
     TR_TRY(get_size(file, config, "attention.value_length", 1024, config->head_dim, &value_length, err));
     TR_TRY(get_size(file, config, "rope.dimension_count", 1024, config->head_dim, &rope_dims, err));
     TR_TRY(get_size(file, config, "expert_count", 4096, 0, &experts, err));
@@ -96,7 +97,8 @@ static tr_status configure_llama(const tr_gguf *file, tr_model_config *config, t
 
     if (experts) return tr_fail(err, TR_ERR_UNSUPPORTED, "mixture-of-experts models are not supported");
     if (config->n_heads % config->n_kv_heads)
-        return tr_fail(err, TR_ERR_FORMAT, "%d heads do not share %d key heads evenly", config->n_heads, config->n_kv_heads);
+        return tr_fail(err, TR_ERR_FORMAT, "%d heads do not share %d key heads evenly", config->n_heads,
+                       config->n_kv_heads);
     if (config->head_dim % 2 || rope_dims != config->head_dim || value_length != config->head_dim)
         return tr_fail(err, TR_ERR_UNSUPPORTED, "head size %d with %d rotated dimensions and value size %d",
                        config->head_dim, rope_dims, value_length);

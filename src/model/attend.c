@@ -30,7 +30,8 @@ void tr_attend_plan(tr_session *s)
 }
 
 /* The kernel's view of a block. `range` holds the ranges of *run and is refilled when the run changes. */
-static tr_attention_block open_block(const tr_session *s, bool head, int index, tr_range *range, int *run, int *n_ranges)
+static tr_attention_block open_block(const tr_session *s, bool head, int index, tr_range *range, int *run,
+                                     int *n_ranges)
 {
     const tr_query_block *from = s->block + (head ? s->plan.max_nodes : 0) + index;
     const int32_t *node = head ? s->head_nodes : s->all_nodes;

@@ -24,8 +24,8 @@ static void mlp(tr_session *s, int layer, int rows, const tr_kept *kept, float *
                                    (size_t)tr_rows_here(row, rows) * f);
     linear(s, layer, TR_DOWN, s->wide, s->dx, rows, s->dgate, false, kept, grad);
     TR_FOR_ROWS(rows)
-        s->kernels->swiglu_backward(kept->gate + (size_t)row * f, kept->up + (size_t)row * f, s->dgate + (size_t)row * f,
-                                    s->dgate + (size_t)row * f, s->dup + (size_t)row * f,
+        s->kernels->swiglu_backward(kept->gate + (size_t)row * f, kept->up + (size_t)row * f,
+                                    s->dgate + (size_t)row * f, s->dgate + (size_t)row * f, s->dup + (size_t)row * f,
                                     (size_t)tr_rows_here(row, rows) * f);
     tr_norm_forward(s, kept->x_mid, norm, rows, s->h);
     linear(s, layer, TR_GATE, s->h, s->dgate, rows, s->dh, false, kept, grad);

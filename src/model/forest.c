@@ -51,8 +51,9 @@ static tr_status check_sequences(const tr_sequence *sequences, int n, tr_error *
     for (int s = 0; s < n; s++)
         if (sequences[s].n_tokens < 2 || sequences[s].first_target < 1 ||
             sequences[s].first_target > sequences[s].n_tokens)
-            return tr_fail(err, TR_ERR_VALUE, "sequence %d has %d tokens and its first target at %d: nothing to predict",
-                           s, sequences[s].n_tokens, sequences[s].first_target);
+            return tr_fail(err, TR_ERR_VALUE,
+                           "sequence %d has %d tokens and its first target at %d: nothing to predict", s,
+                           sequences[s].n_tokens, sequences[s].first_target);
     return TR_OK;
 }
 

@@ -93,7 +93,8 @@ static void initialise(tr_lora *lora, uint64_t seed)
     }
 }
 
-tr_status tr_lora_create(const tr_model *model, const tr_lora_config *config, uint64_t seed, tr_lora **out, tr_error *err)
+tr_status tr_lora_create(const tr_model *model, const tr_lora_config *config, uint64_t seed, tr_lora **out,
+                         tr_error *err)
 {
     tr_lora *lora = NULL;
     tr_status status;

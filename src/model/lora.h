@@ -39,7 +39,8 @@ typedef struct {
 
 /* A fresh adapter for the model: A uniform in +-1/sqrt(n_in) (PEFT's kaiming_uniform with a = sqrt 5) from
  * (seed, TR_RNG_INIT), B zero. TR_ERR_USAGE for a rank or dropout out of range or no target. */
-tr_status tr_lora_create(const tr_model *model, const tr_lora_config *config, uint64_t seed, tr_lora **out, tr_error *err);
+tr_status tr_lora_create(const tr_model *model, const tr_lora_config *config, uint64_t seed, tr_lora **out,
+                         tr_error *err);
 void tr_lora_free(tr_lora *lora);
 
 static inline const tr_lora_pair *tr_lora_at(const tr_lora *lora, int layer, tr_module module)

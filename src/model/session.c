@@ -172,7 +172,8 @@ static tr_status check_forest(const tr_session *s, const tr_forest *forest, cons
     const tr_session_plan *plan = &s->plan;
     if (forest->n_nodes > plan->max_nodes || forest->n_targets > plan->max_targets ||
         forest->max_position > plan->max_positions)
-        return tr_fail(err, TR_ERR_VALUE, "a forest of %d nodes, %d targets, %d positions exceeds the plan (%d, %d, %d)",
+        return tr_fail(err, TR_ERR_VALUE,
+                       "a forest of %d nodes, %d targets, %d positions exceeds the plan (%d, %d, %d)",
                        forest->n_nodes, forest->n_targets, forest->max_position, plan->max_nodes, plan->max_targets,
                        plan->max_positions);
     if (lora && (lora->config.rank != plan->rank || (lora->config.targets & ~plan->targets)))
@@ -236,8 +237,8 @@ tr_status tr_session_gradient(tr_session *s, const tr_forest *forest, const tr_l
     return TR_OK;
 }
 
-tr_status tr_session_logits(tr_session *s, const tr_forest *forest, const tr_lora *lora, const int32_t *node, int n_rows,
-                            float *logits, tr_error *err)
+tr_status tr_session_logits(tr_session *s, const tr_forest *forest, const tr_lora *lora, const int32_t *node,
+                            int n_rows, float *logits, tr_error *err)
 {
     TR_TRY(begin(s, forest, lora, NULL, node, n_rows, err));
     tr_forward(s);

@@ -28,7 +28,8 @@ void tr_session_free(tr_session *session);
 
 /* Log-probabilities of all targets of a forest, logp (n_targets), with the adapter (NULL: the base model), without
  * dropout. TR_ERR_VALUE when the forest exceeds the plan or a token is out of range. */
-tr_status tr_session_logp(tr_session *session, const tr_forest *forest, const tr_lora *lora, float *logp, tr_error *err);
+tr_status tr_session_logp(tr_session *session, const tr_forest *forest, const tr_lora *lora, float *logp,
+                          tr_error *err);
 
 /* Where a training pass stands; makes dropout masks a function of place. */
 typedef struct {

@@ -109,14 +109,15 @@ static json_t *counts_json(const tr_import_counts *counts)
 tr_status tr_card_to_json(const tr_card *card, json_t **out, tr_error *err)
 {
     /* "o" steals, also when packing fails; a NULL among them makes it fail. */
-    *out = json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:{s:s, s:s, s:s, s:i, s:f, s:I}, s:o, s:{s:o, s:o, s:o}, s:o, s:o}",
-                     "format", CARD_FORMAT, "format_version", CARD_VERSION, "tallrec", card->tallrec, "importer",
-                     card->importer, "layout", card->layout, "sources", sources_json(card), "protocol", "name",
-                     card->protocol, "rule", card->rule, "noun", card->noun, "history", card->history, "threshold",
-                     card->threshold, "max_windows", (json_int_t)card->max_windows, "counts",
-                     counts_json(&card->counts), "splits", "train", file_json(&card->split[TR_TRAIN], true), "valid",
-                     file_json(&card->split[TR_VALID], true), "test", file_json(&card->split[TR_TEST], true), "items",
-                     file_json(&card->items, false), "interactions", file_json(&card->interactions, false));
+    *out = json_pack(
+        "{s:s, s:i, s:s, s:s, s:s, s:o, s:{s:s, s:s, s:s, s:i, s:f, s:I}, s:o, s:{s:o, s:o, s:o}, s:o, s:o}",
+        "format", CARD_FORMAT, "format_version", CARD_VERSION, "tallrec", card->tallrec, "importer", card->importer,
+        "layout", card->layout, "sources", sources_json(card), "protocol", "name", card->protocol, "rule",
+        card->rule, "noun", card->noun, "history", card->history, "threshold", card->threshold, "max_windows",
+        (json_int_t)card->max_windows, "counts", counts_json(&card->counts), "splits", "train",
+        file_json(&card->split[TR_TRAIN], true), "valid", file_json(&card->split[TR_VALID], true), "test",
+        file_json(&card->split[TR_TEST], true), "items", file_json(&card->items, false), "interactions",
+        file_json(&card->interactions, false));
     return *out ? TR_OK : tr_fail(err, TR_ERR_VALUE, "the card cannot be written as JSON: a file name that is not "
                                                      "UTF-8, or out of memory");
 }
@@ -168,7 +169,7 @@ static tr_status read_sources(const json_t *list, tr_card *out, tr_error *err)
         const json_t *value = json_array_get(list, i);
         tr_card_source *source;
         const char *name;
-        size_t bytes;
+        size_t bytes = 0;
         TR_TRY(tr_json_need_string(value, "name", &name, err));
         TR_TRY(add_source(out, name, &source, err));
         TR_TRY(need_size(value, "bytes", &bytes, err));
@@ -180,7 +181,7 @@ static tr_status read_sources(const json_t *list, tr_card *out, tr_error *err)
 
 static tr_status read_protocol(const json_t *value, tr_card *out, tr_error *err)
 {
-    size_t history;
+    size_t history = 0;
     TR_TRY(need_text(value, "name", &out->protocol, err));
     TR_TRY(need_text(value, "rule", &out->rule, err));
     TR_TRY(need_text(value, "noun", &out->noun, err));
@@ -274,7 +275,8 @@ tr_status tr_card_save(const char *folder, const tr_card *card, tr_error *err)
 
 tr_status tr_card_save_unfinished(const char *folder, tr_error *err)
 {
-    json_t *value = json_pack("{s:s, s:i, s:b}", "format", CARD_FORMAT, "format_version", CARD_VERSION, "unfinished", 1);
+    json_t *value =
+        json_pack("{s:s, s:i, s:b}", "format", CARD_FORMAT, "format_version", CARD_VERSION, "unfinished", 1);
     if (!value) return tr_fail(err, TR_ERR_MEMORY, "out of memory for a card");
     tr_status status = save_json(folder, value, err);
     json_decref(value);

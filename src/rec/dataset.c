@@ -123,7 +123,8 @@ static tr_status fill_history(const tr_interactions *interactions, const size_t 
     }
     for (size_t i = 0; i < n; i++) {
         out->n = i + 1; /* so that freeing takes what a failure leaves behind */
-        TR_TRY(copy_entry(interactions, &interactions->rating[numbers[n_rated - n + i]], threshold, &out->item[i], err));
+        TR_TRY(copy_entry(interactions, &interactions->rating[numbers[n_rated - n + i]], threshold, &out->item[i],
+                          err));
     }
     return TR_OK;
 }

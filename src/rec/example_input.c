@@ -229,7 +229,8 @@ static tr_status need_layout(const tr_example *example, layout *out, tr_error *e
     tr_status status = take_apart(example, out, &ok, err);
     if (status == TR_OK && !ok) {
         tr_fail(err, TR_ERR_UNSUPPORTED, "the input does not have the published form");
-        status = tr_hint(err, "expected \"User Preference: ...\", \"User Unpreference: ...\" and a question on three lines");
+        status = tr_hint(
+            err, "expected \"User Preference: ...\", \"User Unpreference: ...\" and a question on three lines");
     }
     if (status != TR_OK) free(out->entry);
     return status;

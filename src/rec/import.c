@@ -47,15 +47,16 @@ void tr_import_problem(size_t *counter, const char *path, size_t line, const cha
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    tr_warn("%s:%zu: %s%s", path, line, text, *counter == PROBLEMS_SHOWN ? " (more of this kind are only counted)" : "");
+    tr_warn("%s:%zu: %s%s", path, line, text,
+            *counter == PROBLEMS_SHOWN ? " (more of this kind are only counted)" : "");
 }
 
 tr_status tr_import_judge(const char *path, size_t n_lines, size_t n_unusable, double max_bad, tr_error *err)
 {
     if (n_lines == 0) return tr_fail(err, TR_ERR_FORMAT, "%s has no rows", path);
     if (n_unusable < n_lines && (double)n_unusable <= max_bad * (double)n_lines) return TR_OK;
-    tr_fail(err, TR_ERR_FORMAT, "%zu of %zu rows of %s cannot be used (%.1f %%); at most %g %% are let pass", n_unusable,
-            n_lines, path, 100 * (double)n_unusable / (double)n_lines, 100 * max_bad);
+    tr_fail(err, TR_ERR_FORMAT, "%zu of %zu rows of %s cannot be used (%.1f %%); at most %g %% are let pass",
+            n_unusable, n_lines, path, 100 * (double)n_unusable / (double)n_lines, 100 * max_bad);
     return tr_hint(err, "the first ones are shown above; --max-bad FRACTION lets more pass");
 }
 

@@ -5,11 +5,11 @@
  * title first, and is Latin-1. RecBole's documentation of atomic files: tab-separated, UTF-8, read as CSV, the first
  * line NAME:TYPE for each column.
  *
- * Titles. GroupLens writes "Name (1995)"; RecBole's copy of ML-100K has the year in a column of its own, and it is
- * put back here. 13 of the 1,682 titles still differ, because that copy was edited: nine have their accents back
- * (items 543, 1005, 1104, 1233, 1252, 1322, 1366, 1623, 1633), three lost a blank at the end (1128, 1201, 1635), and
- * item 267, whose title is unknown, is spelt differently. Ratings and their order are the same in both, so
- * the examples are too but for the spelling of these titles. */
+ * Titles. GroupLens writes "Name (1995)"; RecBole's copy of ML-100K has what stood in the last parentheses (mostly
+ * the year; "V" for item 1412) in a column of its own, and it is put back here. 13 of the 1,682 titles still differ,
+ * because that copy was edited: nine have their accents back (items 543, 1005, 1104, 1233, 1252, 1322, 1366, 1623,
+ * 1633), three lost a blank at the end (1128, 1201, 1635), and item 267, whose title is unknown, is spelt differently.
+ * Ratings and their order are the same in both, and so are the examples but for the spelling of these titles. */
 #include "rec/importers.h"
 
 #include "base/file.h"
@@ -29,7 +29,8 @@ static tr_status join(const char *folder, const char *name, char **out, tr_error
 
 /* GroupLens --------------------------------------------------------------------------------------------- */
 
-static tr_status read_grouplens(const char *folder, const tr_import_options *options, tr_import_data *out, tr_error *err)
+static tr_status read_grouplens(const char *folder, const tr_import_options *options, tr_import_data *out,
+                                tr_error *err)
 {
     static const tr_table_columns items = {
         .separator = '|', .n_columns = 2, .id = 0, .title = 1, .year = TR_NO_COLUMN};

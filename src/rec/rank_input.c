@@ -34,8 +34,9 @@ static tr_status bad(const reading *state, size_t line, tr_status status, const 
 {
     tr_fail(err, status, "%s: %s", state->path, problem);
     tr_at(err, "%s:%zu", state->path, line);
-    return state->need_liked ? tr_hint(err, "a history has {\"title\": \"...\", \"liked\": true} or TITLE<tab>yes on each line")
-                             : tr_hint(err, "candidates are an item id or a title on each line");
+    return state->need_liked
+               ? tr_hint(err, "a history has {\"title\": \"...\", \"liked\": true} or TITLE<tab>yes on each line")
+               : tr_hint(err, "candidates are an item id or a title on each line");
 }
 
 /* Looks an entry up: *item and *title are borrowed from the catalogue or the entry; *item may stay NULL. */
@@ -55,12 +56,11 @@ static bool resolve(const reading *state, const entry *given, const char **item,
 static tr_status add(reading *state, const char *item, const char *title, bool liked, tr_error *err)
 {
     TR_TRY(tr_reserve(&state->found, &state->capacity, state->n + 1, sizeof *state->found, "entries", err));
-    tr_history_item *entry = &state->found[state->n];
-    *entry = (tr_history_item){.liked = liked};
-    state->n++;
-    TR_TRY(tr_strdup(&entry->title, title, err));
-    if (item) TR_TRY(tr_strdup(&entry->item, item, err));
-    return tr_idmap_add(&state->titles, entry->title, state->n - 1, err);
+    tr_history_item *new_item = &state->found[state->n++];
+    *new_item = (tr_history_item){.liked = liked};
+    TR_TRY(tr_strdup(&new_item->title, title, err));
+    if (item) TR_TRY(tr_strdup(&new_item->item, item, err));
+    return tr_idmap_add(&state->titles, new_item->title, state->n - 1, err);
 }
 
 static tr_status take(reading *state, size_t line, const entry *given, tr_error *err)

@@ -32,8 +32,6 @@ static void unquote_fields(tr_lines *lines)
     for (size_t i = 0; i < lines->n_fields; i++) lines->field[i] = unquoted(lines->field[i]);
 }
 
-static bool is_year(const char *text) { return strlen(text) == 4 && strspn(text, "0123456789") == 4; }
-
 /* The reason why a line cannot be an item, or NULL. */
 static const char *item_problem(const tr_table_columns *at, const tr_lines *lines)
 {
@@ -59,8 +57,9 @@ static tr_status add_item(const reader *table, tr_lines *lines, tr_error *err)
         return TR_OK;
     }
     tr_str title = {0};
-    tr_str_add(&title, lines->field[at->title]);
-    if (at->year != TR_NO_COLUMN && is_year(lines->field[at->year])) tr_str_addf(&title, " (%s)", lines->field[at->year]);
+    const char *name = lines->field[at->title], *year = at->year != TR_NO_COLUMN ? lines->field[at->year] : "";
+    tr_str_add(&title, name);
+    if (*year && strcmp(year, name) != 0) tr_str_addf(&title, " (%s)", year);
     tr_status status = tr_str_check(&title, err);
     if (status == TR_OK) status = tr_interactions_add_item(&table->out->interactions, id, title.data, err);
     tr_str_free(&title);

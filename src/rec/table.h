@@ -12,7 +12,8 @@ typedef struct {
     bool quoted;       /* a field may stand in double quotes, quotes inside doubled (CSV) */
     size_t n_columns;  /* a line with fewer is bad */
     size_t id, title;  /* of an items table */
-    size_t year;       /* appended to the title as " (1995)" where it is four digits; or TR_NO_COLUMN */
+    size_t year;       /* what stood in parentheses behind the title, and is put back there: " (1995)" (left out
+                        * where empty, or the same as the title); or TR_NO_COLUMN */
     size_t user, item, rating, time; /* of a ratings table */
 } tr_table_columns;
 

@@ -19,7 +19,8 @@ static size_t hash_pair(int32_t left, int32_t right)
 static tr_bpe_merge *find_merge(const tr_bpe *bpe, int32_t left, int32_t right)
 {
     size_t i = hash_pair(left, right) & bpe->mask;
-    while (bpe->slot[i].left >= 0 && (bpe->slot[i].left != left || bpe->slot[i].right != right)) i = (i + 1) & bpe->mask;
+    while (bpe->slot[i].left >= 0 && (bpe->slot[i].left != left || bpe->slot[i].right != right))
+        i = (i + 1) & bpe->mask;
     return &bpe->slot[i];
 }
 

@@ -35,8 +35,8 @@ typedef struct {
 } tr_bpe_work;
 void tr_bpe_work_free(tr_bpe_work *work);
 
-/* Appends the ids of a piece (size < 2^31 bytes). Bytes that the vocabulary lacks vanish, as in Hugging Face tokenizers when
- * the model names no unknown token. O(size log size). */
+/* Appends the ids of a piece (size < 2^31 bytes). Bytes that the vocabulary lacks vanish, as in Hugging Face
+ * tokenizers when the model names no unknown token. O(size log size). */
 tr_status tr_bpe_encode(const tr_bpe *bpe, tr_bpe_work *work, const uint8_t *piece, size_t size, tr_tokens *out,
                         tr_error *err);
 

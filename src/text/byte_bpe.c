@@ -1,5 +1,5 @@
-/* This file is the tokenizer kind "gpt2": byte-level BPE. Text is normalised if the family does so, cut into pieces
- * (pretokenize.h), and each piece's bytes are merged (bpe.h). */
+/* This file is the tokenizer kind "gpt2": byte-level BPE. Text is normalised if the family does so, cut into
+ * pieces (pretokenize.h), and each piece's bytes are merged (bpe.h). */
 #include "text/bpe.h"
 #include "text/normalize.h"
 #include "text/pretokenize.h"
@@ -15,11 +15,12 @@ typedef struct {
     tr_bpe bpe;
 } byte_bpe;
 
-/* The byte that a character of GPT-2's printable alphabet stands for, or -1. Bytes that are printable in Latin-1 are
- * themselves; the other 68, in order, are U+0100 to U+0143. */
+/* The byte that a character of GPT-2's printable alphabet stands for, or -1. Bytes that are printable in Latin-1
+ * are themselves; the other 68, in order, are U+0100 to U+0143. */
 static int byte_of(uint32_t code)
 {
-    bool printable = (code >= 0x21 && code <= 0x7E) || (code >= 0xA1 && code <= 0xAC) || (code >= 0xAE && code <= 0xFF);
+    bool printable =
+        (code >= 0x21 && code <= 0x7E) || (code >= 0xA1 && code <= 0xAC) || (code >= 0xAE && code <= 0xFF);
     if (printable) return (int)code;
     if (code < 0x100 || code > 0x143) return -1;
     uint32_t n = code - 0x100;

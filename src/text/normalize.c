@@ -71,8 +71,8 @@ tr_status tr_normalize_nfc(const char *text, size_t size, tr_str *out, tr_error 
     tr_status status;
     TR_TRY_CLEANUP(decompose(text, size, &points, err));
     TR_TRY_CLEANUP(order_marks(&points, err));
-    utf8proc_ssize_t n = utf8proc_normalize_utf32(points.code, (utf8proc_ssize_t)points.n,
-                                                  UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+    utf8proc_ssize_t n =
+        utf8proc_normalize_utf32(points.code, (utf8proc_ssize_t)points.n, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
     for (utf8proc_ssize_t i = 0; i < n; i++) {
         uint8_t encoded[4];
         tr_str_add_bytes(out, encoded, (size_t)utf8proc_encode_char(points.code[i], encoded));

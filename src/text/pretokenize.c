@@ -28,28 +28,31 @@
 /* SmolLM cuts out every numeric character first and then applies GPT-2's expression to what lies between. In one
  * expression: a number takes one character and no space before it, and white space that ends at a
  * number ends its stretch of text, so that nothing of it is left for the next piece. */
-#define SMOLLM                              \
-    CONTRACTIONS                            \
-    "| ?\\p{L}+"                            \
-    "|\\p{N}"                               \
-    "| ?" NOT_SPACE_LETTER_NUMBER "+"       \
-    "|[" SPACE "]+(?![^" SPACE "\\p{N}])"   \
+#define SMOLLM                            \
+    CONTRACTIONS                          \
+    "| ?\\p{L}+"                          \
+    "|\\p{N}"                             \
+    "| ?" NOT_SPACE_LETTER_NUMBER "+"     \
+    "|[" SPACE "]+(?![^" SPACE "\\p{N}])" \
     "|[" SPACE "]+"
 
 /* The expression of Llama 3 (from tiktoken's cl100k_base) and Qwen 2, which differ in the digits of one piece. */
-#define CL100K(digits)                            \
-    "(?i:" CONTRACTIONS ")"                       \
-    "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"              \
-    "|" digits                                    \
-    "| ?" NOT_SPACE_LETTER_NUMBER "+[\\r\\n]*"    \
-    "|[" SPACE "]*[\\r\\n]+"                      \
-    "|[" SPACE "]+(?![^" SPACE "])"               \
+#define CL100K(digits)                                    \
+    "(?i:" CONTRACTIONS ")"                               \
+    "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"                      \
+    "|" digits                                            \
+    "| ?" NOT_SPACE_LETTER_NUMBER "+[\\r\\n]*"            \
+    "|[" SPACE "]*[\\r\\n]+"                              \
+    "|[" SPACE "]+(?![^" SPACE "])"                       \
     "|[" SPACE "]+"
 
 static const tr_pretokenizer_family families[] = {
     {.names = {"smollm"}, .pattern = SMOLLM},
     {.names = {"gpt-2"}, .pattern = GPT2},
-    {.names = {"llama-bpe", "llama3", "llama-v3"}, .whole_pieces = true, .adds_bos = true, .pattern = CL100K("\\p{N}{1,3}")},
+    {.names = {"llama-bpe", "llama3", "llama-v3"},
+     .whole_pieces = true,
+     .adds_bos = true,
+     .pattern = CL100K("\\p{N}{1,3}")},
     {.names = {"qwen2", "deepseek-r1-qwen"}, .nfc = true, .pattern = CL100K("\\p{N}")},
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
@@ -57,7 +60,7 @@ enum { N_FAMILIES = sizeof families / sizeof *families };
 static tr_status unknown_family(const char *name, tr_error *err)
 {
     if (name) tr_fail(err, TR_ERR_UNSUPPORTED, "the pre-tokenizer '%s' is not supported", name);
-    else tr_fail(err, TR_ERR_UNSUPPORTED, "the file does not say which pre-tokenizer it needs (tokenizer.ggml.pre)");
+    else tr_fail(err, TR_ERR_UNSUPPORTED, "the file does not name its pre-tokenizer (tokenizer.ggml.pre)");
     char known[256] = "";
     for (int f = 0; f < N_FAMILIES; f++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", f ? ", " : "", families[f].names[0]);
@@ -87,8 +90,8 @@ tr_status tr_pretokenizer_create(const tr_pretokenizer_family *family, tr_pretok
     int code;
     PCRE2_SIZE offset;
     TR_TRY(tr_alloc(&pretokenizer, 1, sizeof *pretokenizer, "pre-tokenizer", err));
-    pretokenizer->code = pcre2_compile((PCRE2_SPTR)family->pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &code,
-                                       &offset, NULL);
+    pretokenizer->code = pcre2_compile((PCRE2_SPTR)family->pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP,
+                                       &code, &offset, NULL);
     if (!pretokenizer->code) {
         tr_pretokenizer_free(pretokenizer);
         char message[128];
@@ -121,11 +124,12 @@ static tr_status match_failed(int code, tr_error *err)
 {
     char message[128];
     pcre2_get_error_message(code, (PCRE2_UCHAR *)message, sizeof message);
-    return tr_fail(err, code == PCRE2_ERROR_NOMEMORY ? TR_ERR_MEMORY : TR_ERR_UNSUPPORTED, "pre-tokenizer: %s", message);
+    return tr_fail(err, code == PCRE2_ERROR_NOMEMORY ? TR_ERR_MEMORY : TR_ERR_UNSUPPORTED, "pre-tokenizer: %s",
+                   message);
 }
 
-tr_status tr_pretokenize(const tr_pretokenizer *pretokenizer, const char *text, size_t size, tr_piece_function each,
-                         void *context, tr_error *err)
+tr_status tr_pretokenize(const tr_pretokenizer *pretokenizer, const char *text, size_t size,
+                         tr_piece_function each, void *context, tr_error *err)
 {
     pcre2_match_data *match = pcre2_match_data_create(1, NULL);
     if (!match) return tr_fail(err, TR_ERR_MEMORY, "out of memory for the pre-tokenizer");
@@ -133,8 +137,8 @@ tr_status tr_pretokenize(const tr_pretokenizer *pretokenizer, const char *text, 
     tr_status status = TR_OK;
     size_t at = 0;
     while (status == TR_OK && at < size) {
-        int n = pcre2_match(pretokenizer->code, (PCRE2_SPTR)text, size, at, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, match,
-                            pretokenizer->context);
+        int n = pcre2_match(pretokenizer->code, (PCRE2_SPTR)text, size, at, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY,
+                            match, pretokenizer->context);
         if (n < 0 && n != PCRE2_ERROR_NOMATCH) {
             status = match_failed(n, err);
             break;

@@ -7,11 +7,11 @@
 
 /* What a family of byte-level models does before merging. */
 typedef struct {
-    const char *names[4];  /* values of tokenizer.ggml.pre, up to the first NULL */
-    bool nfc;              /* text is normalised first */
-    bool whole_pieces;     /* a piece that is a token is that token, without merging ("ignore_merges") */
-    bool adds_bos;         /* unless tokenizer.ggml.add_bos_token says otherwise */
-    const char *pattern;   /* PCRE2: each match is a piece, so is what lies between matches */
+    const char *names[4]; /* values of tokenizer.ggml.pre, up to the first NULL */
+    bool nfc;             /* text is normalised first */
+    bool whole_pieces;    /* a piece that is a token is that token, without merging ("ignore_merges") */
+    bool adds_bos;        /* unless tokenizer.ggml.add_bos_token says otherwise */
+    const char *pattern;  /* PCRE2: each match is a piece, so is what lies between matches */
 } tr_pretokenizer_family;
 
 /* The row of that name. TR_ERR_UNSUPPORTED naming those that exist; `name` may be NULL (the file says nothing). */
@@ -24,9 +24,9 @@ void tr_pretokenizer_free(tr_pretokenizer *pretokenizer);
 
 typedef tr_status (*tr_piece_function)(void *context, const char *piece, size_t size, tr_error *err);
 
-/* Calls `each` for every piece of valid UTF-8, in order; together the pieces are the text. Does not normalise. A failing
- * call ends it. Thread-safe on one pretokenizer. O(size). */
-tr_status tr_pretokenize(const tr_pretokenizer *pretokenizer, const char *text, size_t size, tr_piece_function each,
-                         void *context, tr_error *err);
+/* Calls `each` for every piece of valid UTF-8, in order; together the pieces are the text. Does not normalise. A
+ * failing call ends it. Thread-safe on one pretokenizer. O(size). */
+tr_status tr_pretokenize(const tr_pretokenizer *pretokenizer, const char *text, size_t size,
+                         tr_piece_function each, void *context, tr_error *err);
 
 #endif

@@ -3,11 +3,11 @@
 
 #include "base/str.h"
 
-#define PARAGRAPH_WITH_INPUT                                                              \
-    "Below is an instruction that describes a task, paired with an input that provides "  \
+#define PARAGRAPH_WITH_INPUT                                                             \
+    "Below is an instruction that describes a task, paired with an input that provides " \
     "further context. Write a response that appropriately completes the request."
-#define PARAGRAPH_ALONE                                 \
-    "Below is an instruction that describes a task. "   \
+#define PARAGRAPH_ALONE                               \
+    "Below is an instruction that describes a task. " \
     "Write a response that appropriately completes the request."
 /* A linter's comment that slipped into the string of the original program, and so into every prompt that the
  * published models were trained on. */

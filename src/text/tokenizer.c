@@ -1,5 +1,5 @@
-/* This file is the entry to tokenizers: the table of kinds, making one from a GGUF file, cutting special tokens out
- * of text, and decoding. What a kind does with ordinary text is in its own file (byte_bpe.c). */
+/* This file is the entry to tokenizers: the table of kinds, making one from a GGUF file, cutting special tokens
+ * out of text, and decoding. What a kind does with ordinary text is in its own file (byte_bpe.c). */
 #include "text/tokenizer.h"
 
 #include "base/memory.h"
@@ -43,12 +43,14 @@ static tr_status find_kind(const char *model, const tr_tokenizer_kind **out, tr_
 }
 
 /* bos, eos and whether bos is added. */
-static tr_status set_ends(tr_tokenizer *tokenizer, const tr_tokenizer_spec *spec, bool default_adds_bos, tr_error *err)
+static tr_status set_ends(tr_tokenizer *tokenizer, const tr_tokenizer_spec *spec, bool default_adds_bos,
+                          tr_error *err)
 {
     int64_t n = (int64_t)tokenizer->vocabulary.n;
     if (spec->bos >= n || spec->eos >= n)
-        return tr_fail(err, TR_ERR_FORMAT, "%s_token_id is %lld, but there are %lld tokens", spec->bos >= n ? "bos" : "eos",
-                       (long long)(spec->bos >= n ? spec->bos : spec->eos), (long long)n);
+        return tr_fail(err, TR_ERR_FORMAT, "%s_token_id is %lld, but there are %lld tokens",
+                       spec->bos >= n ? "bos" : "eos", (long long)(spec->bos >= n ? spec->bos : spec->eos),
+                       (long long)n);
     tokenizer->bos = (int32_t)spec->bos;
     tokenizer->eos = (int32_t)spec->eos;
     if (spec->add_bos > 0 && tokenizer->bos < 0)
@@ -67,8 +69,8 @@ tr_status tr_tokenizer_create(const tr_tokenizer_spec *spec, tr_tokenizer **out,
     TR_TRY(find_kind(spec->model, &kind, err));
     TR_TRY(tr_alloc(&tokenizer, 1, sizeof *tokenizer, "tokenizer", err));
     tokenizer->kind = kind;
-    TR_TRY_CLEANUP(tr_vocabulary_create(&tokenizer->vocabulary, spec->tokens, spec->n_tokens, spec->types, spec->n_types,
-                                        kind->unpack, err));
+    TR_TRY_CLEANUP(tr_vocabulary_create(&tokenizer->vocabulary, spec->tokens, spec->n_tokens, spec->types,
+                                        spec->n_types, kind->unpack, err));
     TR_TRY_CLEANUP(kind->create(spec, &tokenizer->vocabulary, &tokenizer->state, &default_adds_bos, err));
     TR_TRY_CLEANUP(set_ends(tokenizer, spec, default_adds_bos, err));
     *out = tokenizer;
@@ -185,14 +187,16 @@ static tr_status encode_with_specials(const tr_tokenizer *tokenizer, const char 
             at++;
             continue;
         }
-        if (at > start) TR_TRY(tokenizer->kind->encode(tokenizer->state, vocabulary, text + start, at - start, out, err));
+        if (at > start)
+            TR_TRY(tokenizer->kind->encode(tokenizer->state, vocabulary, text + start, at - start, out, err));
         TR_TRY(tr_tokens_add(out, special, err));
         size_t length;
         tr_vocabulary_bytes(vocabulary, special, &length);
         start = at += length;
     }
-    return start < size ? tokenizer->kind->encode(tokenizer->state, vocabulary, text + start, size - start, out, err)
-                        : TR_OK;
+    return start < size
+               ? tokenizer->kind->encode(tokenizer->state, vocabulary, text + start, size - start, out, err)
+               : TR_OK;
 }
 
 tr_status tr_encode(const tr_tokenizer *tokenizer, const char *text, size_t size, int flags, tr_tokens *out,
@@ -214,8 +218,9 @@ cleanup:
  * section 3.9, "substitution of maximal subparts"). At least 1. */
 static size_t broken_length(const uint8_t *p, size_t size)
 {
-    size_t expected = p[0] >= 0xC2 && p[0] <= 0xDF ? 2 : p[0] >= 0xE0 && p[0] <= 0xEF ? 3 : p[0] >= 0xF0 && p[0] <= 0xF4 ? 4 : 1;
-    uint8_t low = p[0] == 0xE0 ? 0xA0 : p[0] == 0xF0 ? 0x90 : 0x80; /* no overlong forms, */
+    bool begins = p[0] >= 0xC2 && p[0] <= 0xF4;
+    size_t expected = !begins ? 1 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
+    uint8_t low = p[0] == 0xE0 ? 0xA0 : p[0] == 0xF0 ? 0x90 : 0x80;  /* no overlong forms, */
     uint8_t high = p[0] == 0xED ? 0x9F : p[0] == 0xF4 ? 0x8F : 0xBF; /* surrogates, or codes past U+10FFFF */
     size_t n = 1;
     while (n < expected && n < size && p[n] >= low && p[n] <= high) {
@@ -253,8 +258,8 @@ tr_status tr_decode(const tr_tokenizer *tokenizer, const int32_t *ids, size_t n,
     for (size_t i = 0; i < n; i++) {
         if (ids[i] < 0 || (size_t)ids[i] >= vocabulary->n) {
             tr_str_free(&text);
-            return tr_fail(err, TR_ERR_VALUE, "token id %d (number %zu) is not in the vocabulary of %zu", (int)ids[i], i,
-                           vocabulary->n);
+            return tr_fail(err, TR_ERR_VALUE, "token id %d (number %zu) is not in the vocabulary of %zu",
+                           (int)ids[i], i, vocabulary->n);
         }
         uint8_t type = vocabulary->type[ids[i]];
         if (skip_special && (type == TR_TOKEN_CONTROL || type == TR_TOKEN_UNKNOWN)) continue;

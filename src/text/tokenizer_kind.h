@@ -1,5 +1,5 @@
-/* What a kind of tokenizer provides, and how tokenizers are made without a file. Private to src/text, its tests and
- * its fuzz target. A new kind (SentencePiece) is one file that defines a tr_tokenizer_kind and one line in the
+/* What a kind of tokenizer provides, and how tokenizers are made without a file. Private to src/text, its tests
+ * and its fuzz target. A new kind (SentencePiece) is one file that defines a tr_tokenizer_kind and one line in the
  * table of tokenizer.c. */
 #ifndef TR_TEXT_TOKENIZER_KIND_H
 #define TR_TEXT_TOKENIZER_KIND_H
@@ -9,16 +9,16 @@
 
 /* A tokenizer's data, as the metadata of a GGUF file has it (tokenizer.ggml.*). Only read while creating. */
 typedef struct {
-    const char *model;            /* kind: "gpt2" */
-    const char *pre;              /* pre-tokenizer; NULL when the file says nothing */
+    const char *model; /* kind: "gpt2" */
+    const char *pre;   /* pre-tokenizer; NULL when the file says nothing */
     const tr_gguf_string *tokens;
     size_t n_tokens;
-    const int32_t *types;         /* NULL: all normal */
+    const int32_t *types; /* NULL: all normal */
     size_t n_types;
     const tr_gguf_string *merges;
     size_t n_merges;
-    int64_t bos, eos;             /* -1: none */
-    int add_bos;                  /* 0, 1, or -1: as the kind's default is */
+    int64_t bos, eos; /* -1: none */
+    int add_bos;      /* 0, 1, or -1: as the kind's default is */
 } tr_tokenizer_spec;
 
 /* TR_ERR_UNSUPPORTED for an unknown model or pre-tokenizer, TR_ERR_FORMAT for data that contradict themselves (see
@@ -30,8 +30,8 @@ typedef struct {
     tr_token_unpack unpack; /* stored string of a normal token to the bytes it stands for */
 
     /* Makes the kind's own data. `adds_bos` is set to the kind's default. On failure *state stays NULL. */
-    tr_status (*create)(const tr_tokenizer_spec *spec, const tr_vocabulary *vocabulary, void **state, bool *adds_bos,
-                        tr_error *err);
+    tr_status (*create)(const tr_tokenizer_spec *spec, const tr_vocabulary *vocabulary, void **state,
+                        bool *adds_bos, tr_error *err);
     void (*free)(void *state);
 
     /* Appends the ids of text (valid UTF-8, at most 2^31 - 1 bytes) that holds no special tokens any more. */

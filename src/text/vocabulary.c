@@ -1,4 +1,4 @@
-/* This file keeps the tokens of a model: one pool of bytes, one hash table, and the sorted list of special tokens. */
+/* This file keeps the tokens of a model: one pool of bytes, one hash table, and the sorted special tokens. */
 #include "text/vocabulary.h"
 
 #include "base/memory.h"
@@ -101,7 +101,8 @@ static tr_status refuse_twins(const tr_vocabulary *v, int32_t a, int32_t b, tr_e
     char quoted[TR_QUOTE_SIZE];
     size_t size;
     const uint8_t *bytes = tr_vocabulary_bytes(v, a, &size);
-    return tr_fail(err, TR_ERR_FORMAT, "tokens %d and %d have the same text '%s'", a, b, tr_quote(bytes, size, quoted));
+    return tr_fail(err, TR_ERR_FORMAT, "tokens %d and %d have the same text '%s'", a, b,
+                   tr_quote(bytes, size, quoted));
 }
 
 /* Normal tokens first: a user-defined token may repeat the bytes of a normal one (its string differs in the
@@ -113,14 +114,13 @@ static tr_status enter_tokens(tr_vocabulary *v, tr_error *err)
     v->mask--;
     TR_TRY(tr_alloc(&v->slot, v->mask + 1, sizeof *v->slot, "token table", err));
     for (size_t i = 0; i <= v->mask; i++) v->slot[i].id = -1;
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < v->n; i++) {
-            bool user = v->type[i] == TR_TOKEN_USER_DEFINED;
-            bool entered = user ? pass == 1 : pass == 0 && (v->type[i] == TR_TOKEN_NORMAL || v->type[i] == TR_TOKEN_BYTE);
-            if (!entered || v->start[i] == v->start[i + 1]) continue;
-            int32_t twin = enter(v, (int32_t)i);
-            if (twin >= 0 && !user) return refuse_twins(v, twin, (int32_t)i, err);
-        }
+    for (size_t i = 0; i < v->n; i++) {
+        bool normal = v->type[i] == TR_TOKEN_NORMAL || v->type[i] == TR_TOKEN_BYTE;
+        int32_t twin = normal && v->start[i] < v->start[i + 1] ? enter(v, (int32_t)i) : -1;
+        if (twin >= 0) return refuse_twins(v, twin, (int32_t)i, err);
+    }
+    for (size_t i = 0; i < v->n; i++)
+        if (v->type[i] == TR_TOKEN_USER_DEFINED && v->start[i] < v->start[i + 1]) enter(v, (int32_t)i);
     return TR_OK;
 }
 
@@ -156,8 +156,7 @@ tr_status tr_vocabulary_create(tr_vocabulary *v, const tr_gguf_string *tokens, s
 {
     *v = (tr_vocabulary){.n = n};
     if (n == 0 || n > INT32_MAX) return tr_fail(err, TR_ERR_FORMAT, "the vocabulary has %zu tokens", n);
-    if (types && n_types != n)
-        return tr_fail(err, TR_ERR_FORMAT, "%zu tokens but %zu token types", n, n_types);
+    if (types && n_types != n) return tr_fail(err, TR_ERR_FORMAT, "%zu tokens but %zu token types", n, n_types);
     tr_status status;
     TR_TRY_CLEANUP(copy_tokens(v, tokens, types, unpack, err));
     TR_TRY_CLEANUP(enter_tokens(v, err));

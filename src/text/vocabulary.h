@@ -33,9 +33,9 @@ typedef struct {
     uint8_t *type;            /* (n) tr_token_type */
     tr_vocabulary_slot *slot; /* (mask + 1) open addressing, by bytes; control and unused tokens are not in it */
     size_t mask;
-    int32_t *special;         /* (n_special) control, unknown and user-defined tokens, sorted by bytes */
+    int32_t *special; /* (n_special) control, unknown and user-defined tokens, sorted by bytes */
     size_t n_special;
-    bool special_first[256];  /* bytes that such a token begins with */
+    bool special_first[256]; /* bytes that such a token begins with */
 } tr_vocabulary;
 
 /* `types` has n_types elements; NULL means that all tokens are normal. TR_ERR_FORMAT for no tokens or more than
@@ -57,7 +57,7 @@ int32_t tr_vocabulary_find(const tr_vocabulary *vocabulary, const uint8_t *bytes
 /* The longest special token (control, unknown, user-defined) that `text` begins with, or -1. */
 int32_t tr_vocabulary_special_at(const tr_vocabulary *vocabulary, const char *text, size_t size);
 
-/* Bytes from a file made fit for a message: cut at 40, everything but printable UTF-8 as \xNN. Returns `buffer`. */
+/* Bytes from a file made fit for a message: cut at 40, everything but printable UTF-8 as \xNN. Returns buffer. */
 #define TR_QUOTE_SIZE 176
 const char *tr_quote(const void *bytes, size_t size, char buffer[TR_QUOTE_SIZE]);
 

@@ -21,7 +21,8 @@ static void test_philox_known_answers(void **state)
     assert_int_equal(out[1], 0xe169c58d);
     assert_int_equal(out[2], 0xbc57ac4c);
     assert_int_equal(out[3], 0x9b00dbd8);
-    tr_philox4x32((uint32_t[4]){0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, (uint32_t[2]){0xa4093822, 0x299f31d0}, out);
+    tr_philox4x32((uint32_t[4]){0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+                  (uint32_t[2]){0xa4093822, 0x299f31d0}, out);
     assert_int_equal(out[0], 0xd16cfe09);
     assert_int_equal(out[1], 0x94fdcceb);
     assert_int_equal(out[2], 0x5001e420);

@@ -22,7 +22,7 @@ typedef struct {
     double like_share[SYNTHETIC_ROWS], score[SYNTHETIC_ROWS], base[SYNTHETIC_ROWS], shuffled[SYNTHETIC_ROWS];
     const char *training_item[SYNTHETIC_TRAINING];
     uint8_t training_label[SYNTHETIC_TRAINING];
-    char user_name[SYNTHETIC_ROWS][16], item_name[SYNTHETIC_ITEMS][16];
+    char user_name[SYNTHETIC_ROWS][32], item_name[SYNTHETIC_ITEMS][16];
 } synthetic;
 
 /* About normal: the sum of four uniforms, variance 1. */
@@ -48,7 +48,8 @@ static inline void synthetic_fill(synthetic *d, size_t n_users, double skill)
     for (size_t u = 0; u < n_users; u++) snprintf(d->user_name[u], sizeof d->user_name[u], "user %zu", u + 101);
     for (size_t i = 0; i < d->n; i++) {
         double place = (double)i / (double)d->n;
-        size_t user = (size_t)(place * place * (double)n_users), item = tr_rng_below(11, TR_RNG_TEST, 4, i, SYNTHETIC_ITEMS);
+        size_t user = (size_t)(place * place * (double)n_users),
+               item = tr_rng_below(11, TR_RNG_TEST, 4, i, SYNTHETIC_ITEMS);
         double taste = synthetic_taste(user, item), likes = 0;
         for (uint64_t h = 0; h < SYNTHETIC_HISTORY; h++) {
             size_t past = tr_rng_below(11, TR_RNG_TEST, 5, i * SYNTHETIC_HISTORY + h, SYNTHETIC_ITEMS);

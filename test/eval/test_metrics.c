@@ -4,7 +4,6 @@
 #include "base/rng.h"
 #include "eval/auc.h"
 #include "eval/calibration.h"
-#include "eval/keys.h"
 #include "eval/metric.h"
 #include "eval/uauc.h"
 #include "near.h"
@@ -213,27 +212,6 @@ static void test_weighted_metrics_equal_those_of_the_rows_written_out(void **sta
     tr_groups_free(&groups);
 }
 
-static void test_keys_number_texts_by_first_appearance(void **state)
-{
-    (void)state;
-    enum { KEYS = 5000 };
-    static char text[KEYS][12];
-    tr_keys keys = {0};
-    tr_error err = {0};
-    uint32_t at;
-    assert_int_equal(tr_keys_find(&keys, "x"), TR_KEY_NONE);
-    for (uint32_t round = 0; round < 2; round++)
-        for (uint32_t i = 0; i < KEYS; i++) {
-            snprintf(text[i], sizeof text[i], "k%u", i);
-            assert_ok(tr_keys_add(&keys, text[i], &at, &err), err);
-            assert_int_equal(at, i);
-        }
-    assert_int_equal(keys.n, KEYS);
-    assert_int_equal(tr_keys_find(&keys, "k4321"), 4321);
-    assert_int_equal(tr_keys_find(&keys, "k5000"), TR_KEY_NONE);
-    tr_keys_free(&keys);
-}
-
 TR_TEST_MAIN(cmocka_unit_test(test_auc_equals_counting_every_pair),
              cmocka_unit_test(test_auc_of_infinite_scores_is_that_of_their_order),
              cmocka_unit_test(test_auc_refuses_one_class_and_bad_values),
@@ -243,5 +221,4 @@ TR_TEST_MAIN(cmocka_unit_test(test_auc_equals_counting_every_pair),
              cmocka_unit_test(test_log_loss_is_exact_where_probabilities_round),
              cmocka_unit_test(test_accuracy_reads_a_score_of_zero_as_no),
              cmocka_unit_test(test_ece_of_a_small_case_by_hand),
-             cmocka_unit_test(test_weighted_metrics_equal_those_of_the_rows_written_out),
-             cmocka_unit_test(test_keys_number_texts_by_first_appearance))
+             cmocka_unit_test(test_weighted_metrics_equal_those_of_the_rows_written_out))

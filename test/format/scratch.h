@@ -30,7 +30,7 @@ static const char *scratch(const char *name)
     for (int i = 0; i < n_scratch_names; i++)
         if (strcmp(scratch_names[i], path) == 0) return scratch_names[i];
     if (n_scratch_names == 8) abort();
-    return strcpy(scratch_names[n_scratch_names++], path);
+    return memcpy(scratch_names[n_scratch_names++], path, sizeof path);
 }
 
 static const char *scratch_with(const char *name, const void *data, size_t size)

@@ -123,7 +123,7 @@ static void test_a_line_across_buffer_borders_is_read_whole(void **state)
     for (size_t pad = 65530; pad < 65545; pad++) {
         char *text = malloc(pad + 32);
         memset(text, ' ', pad);
-        strcpy(text + pad, "{\"a\":1}\n{\"a\":2}");
+        snprintf(text + pad, 32, "{\"a\":1}\n{\"a\":2}");
         expect_rows(text, strlen(text), "1=1 2=2 ", "");
         free(text);
     }
@@ -162,7 +162,8 @@ static void test_an_error_names_line_and_column(void **state)
     (void)state;
     json_t *value;
     tr_error err;
-    assert_error(tr_json_load(file_of("{\n  \"a\": 1,\n  \"b\": oops\n}"), &value, &err), TR_ERR_FORMAT, "file.json:3:", err);
+    assert_error(tr_json_load(file_of("{\n  \"a\": 1,\n  \"b\": oops\n}"), &value, &err), TR_ERR_FORMAT,
+                 "file.json:3:", err);
     assert_error(tr_json_load(file_of("[{\"a\":1},\n{\"a\":}]"), &value, &err), TR_ERR_FORMAT, "file.json:2:6", err);
     assert_error(tr_json_load(file_of("{} trailing"), &value, &err), TR_ERR_FORMAT, "file.json:1:", err);
     assert_error(tr_json_load(file_of("{\"a\": NaN}"), &value, &err), TR_ERR_FORMAT, "file.json:1:", err);
@@ -170,7 +171,8 @@ static void test_an_error_names_line_and_column(void **state)
     assert_error(tr_json_load(file_of(""), &value, &err), TR_ERR_FORMAT, "file.json:1:", err);
     assert_error(tr_json_load(file_of("7"), &value, &err), TR_ERR_FORMAT, "'[' or '{'", err);
     seen_rows seen = {0};
-    assert_error(tr_json_rows(file_of("[{\"a\":1},\n{\"a\":}]"), note_row, &seen, &err), TR_ERR_FORMAT, "file.json:2:6", err);
+    assert_error(tr_json_rows(file_of("[{\"a\":1},\n{\"a\":}]"), note_row, &seen, &err), TR_ERR_FORMAT,
+                 "file.json:2:6", err);
 }
 
 /* Typed members. */
@@ -225,10 +227,11 @@ static void expect_text(const json_t *value, int indent, bool sort, const char *
 static void test_written_text_is_what_a_person_expects(void **state)
 {
     (void)state;
-    json_t *value = json_pack("{s:i, s:f, s:[b, n, s], s:{}, s:[]}", "z", 1, "lr", 0.1, "list", 1, "a\"\\\n\x01\xc3\xa9",
-                              "empty", "none");
+    json_t *value = json_pack("{s:i, s:f, s:[b, n, s], s:{}, s:[]}", "z", 1, "lr", 0.1, "list", 1,
+                              "a\"\\\n\x01\xc3\xa9", "empty", "none");
     expect_text(value, 0, false,
-                "{\"z\": 1, \"lr\": 0.1, \"list\": [true, null, \"a\\\"\\\\\\n\\u0001\xc3\xa9\"], \"empty\": {}, \"none\": []}");
+                "{\"z\": 1, \"lr\": 0.1, \"list\": [true, null, \"a\\\"\\\\\\n\\u0001\xc3\xa9\"], \"empty\": {}, "
+                "\"none\": []}");
     expect_text(value, 2, true,
                 "{\n  \"empty\": {},\n  \"list\": [\n    true,\n    null,\n    \"a\\\"\\\\\\n\\u0001\xc3\xa9\"\n  ],\n"
                 "  \"lr\": 0.1,\n  \"none\": [],\n  \"z\": 1\n}");

@@ -1,5 +1,5 @@
-/* Tokenizers for tests: the tiny vocabulary that is stored whole in test/golden/text/tokenizer.json, and that of the
- * model file when there is one. */
+/* Tokenizers for tests: the tiny vocabulary that is stored whole in test/golden/text/tokenizer.json, and that of
+ * the model file when there is one. */
 #ifndef TR_TEST_GOLDEN_TOKENIZER_H
 #define TR_TEST_GOLDEN_TOKENIZER_H
 
@@ -40,10 +40,13 @@ static inline tr_tokenizer *tiny_tokenizer(const json_t *golden, const char *fam
     tr_gguf_string *tokens = strings_of(json_object_get(tiny, "tokens"));
     tr_gguf_string *merges = strings_of(json_object_get(tiny, "merges"));
     int32_t *type = calloc(json_array_size(types), sizeof *type);
-    for (size_t i = 0; i < json_array_size(types); i++) type[i] = (int32_t)json_integer_value(json_array_get(types, i));
+    for (size_t i = 0; i < json_array_size(types); i++)
+        type[i] = (int32_t)json_integer_value(json_array_get(types, i));
     tr_tokenizer_spec spec = {.model = "gpt2", .pre = family, .tokens = tokens, .types = type, .merges = merges,
-                              .n_tokens = json_array_size(json_object_get(tiny, "tokens")), .n_types = json_array_size(types),
-                              .n_merges = json_array_size(json_object_get(tiny, "merges")), .bos = -1, .eos = -1, .add_bos = -1};
+                              .n_tokens = json_array_size(json_object_get(tiny, "tokens")),
+                              .n_types = json_array_size(types),
+                              .n_merges = json_array_size(json_object_get(tiny, "merges")), .bos = -1, .eos = -1,
+                              .add_bos = -1};
     assert_ok(tr_tokenizer_create(&spec, &tokenizer, &err), err);
     free(tokens), free(merges), free(type);
     return tokenizer;

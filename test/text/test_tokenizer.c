@@ -1,6 +1,6 @@
 /* Tests that text becomes the ids that Hugging Face tokenizers gives, and comes back whole. What it gives is in
- * test/golden/text/tokenizer.json, made by tools/make_golden_tokenizer.py: for the tiny vocabulary stored there (needs no files)
- * and for SmolLM2's, each with the pre-tokenizers of all families. */
+ * test/golden/text/tokenizer.json, made by tools/make_golden_tokenizer.py: for the tiny vocabulary stored there
+ * (needs no files) and for SmolLM2's, each with the pre-tokenizers of all families. */
 #include "golden_tokenizer.h"
 
 #include "base/file.h"
@@ -13,7 +13,7 @@
 typedef struct {
     const char *name; /* key in the golden file */
     tr_tokenizer *of[N_FAMILIES];
-    bool lacks[256];  /* bytes without a token */
+    bool lacks[256]; /* bytes without a token */
 } family_set;
 
 static json_t *golden;
@@ -64,7 +64,8 @@ static int tear_down(void **state)
 
 /* decode(encode(text)) is text, except what the tokenizer is known to change: Qwen 2 normalises, and bytes
  * without a token vanish. */
-static void check_round_trip(const family_set *set, int family, const char *text, size_t size, const tr_tokens *tokens)
+static void check_round_trip(const family_set *set, int family, const char *text, size_t size,
+                             const tr_tokens *tokens)
 {
     tr_error err;
     tr_str expected = {0}, plain = {0};
@@ -116,19 +117,22 @@ static uint32_t row_hash(const family_set *set, const char *text, size_t size)
 }
 
 /* Row `row` of a string of hashes, 8 hexadecimal digits each. */
-static void check_row(const family_set *set, const char *source, const json_t *hashes, size_t row, const char *text, size_t size)
+static void check_row(const family_set *set, const char *source, const json_t *hashes, size_t row,
+                      const char *text, size_t size)
 {
     unsigned expected;
     if (!hashes || json_string_length(hashes) < 8 * (row + 1)) fail_msg("%s: no hash for row %zu", source, row);
     sscanf(json_string_value(hashes) + 8 * row, "%8x", &expected);
     uint32_t got = row_hash(set, text, size);
-    if (got != expected) fail_msg("%s row %zu: ids hash to %08x, not %08x: '%.200s'", source, row, got, expected, text);
+    if (got != expected)
+        fail_msg("%s row %zu: ids hash to %08x, not %08x: '%.200s'", source, row, got, expected, text);
 }
 
 static void check_ids(const char *what, const char *text, const json_t *expected, const tr_tokens *tokens)
 {
     bool same = json_array_size(expected) == tokens->n;
-    for (size_t i = 0; same && i < tokens->n; i++) same = json_integer_value(json_array_get(expected, i)) == tokens->id[i];
+    for (size_t i = 0; same && i < tokens->n; i++)
+        same = json_integer_value(json_array_get(expected, i)) == tokens->id[i];
     if (same) return;
     tr_str message = {0};
     tr_str_addf(&message, "%s: '%s' gave", what, text);
@@ -151,13 +155,15 @@ static void check_hard_strings(const family_set *set)
         const json_t *plain = json_object_get(entry, plain_key);
         for (int f = 0; f < N_FAMILIES; f++) {
             const json_t *expected = json_array_get(families, (size_t)f);
-            if (json_is_integer(expected)) expected = json_array_get(families, (size_t)json_integer_value(expected));
+            if (json_is_integer(expected))
+                expected = json_array_get(families, (size_t)json_integer_value(expected));
             encode(set, f, json_string_value(text), json_string_length(text), &tokens);
             check_ids(family_names[f], json_string_value(text), expected, &tokens);
         }
         if (!plain) continue;
         tokens.n = 0;
-        assert_ok(tr_encode(set->of[SMOLLM], json_string_value(text), json_string_length(text), 0, &tokens, &err), err);
+        assert_ok(tr_encode(set->of[SMOLLM], json_string_value(text), json_string_length(text), 0, &tokens, &err),
+                  err);
         check_ids(plain_key, json_string_value(text), plain, &tokens);
     }
     tr_tokens_free(&tokens);
@@ -181,7 +187,8 @@ static void check_repeated(const family_set *set)
             encode(set, f, text.data, text.size, &tokens);
             assert_int_equal(tokens.n, json_integer_value(json_array_get(expected, 0)));
             if (fnv(0x811C9DC5, &tokens) != json_integer_value(json_array_get(expected, 1)))
-                fail_msg("%s %s: repeated '%s' (number %zu) has other ids", set->name, family_names[f], json_string_value(unit), i);
+                fail_msg("%s %s: repeated '%s' (number %zu) has other ids", set->name, family_names[f],
+                         json_string_value(unit), i);
         }
         tr_str_free(&text);
     }
@@ -197,7 +204,8 @@ static size_t draw(uint64_t *state, size_t bound)
 
 static void check_mixed(const family_set *set)
 {
-    const json_t *pool = json_object_get(golden, "pool"), *hashes = json_object_get(json_object_get(golden, "mixed"), set->name);
+    const json_t *pool = json_object_get(golden, "pool"),
+                 *hashes = json_object_get(json_object_get(golden, "mixed"), set->name);
     uint64_t state = 1;
     for (size_t row = 0; row < json_string_length(hashes) / 8; row++) {
         tr_str text = {0};
@@ -210,9 +218,18 @@ static void check_mixed(const family_set *set)
     }
 }
 
-static void test_tiny_vocabulary_gives_hugging_face_ids_on_hard_strings(void **state) { (void)state, check_hard_strings(&tiny); }
-static void test_tiny_vocabulary_gives_hugging_face_ids_on_repeated_characters(void **state) { (void)state, check_repeated(&tiny); }
-static void test_tiny_vocabulary_gives_hugging_face_ids_on_mixed_strings(void **state) { (void)state, check_mixed(&tiny); }
+static void test_tiny_vocabulary_gives_hugging_face_ids_on_hard_strings(void **state)
+{
+    (void)state, check_hard_strings(&tiny);
+}
+static void test_tiny_vocabulary_gives_hugging_face_ids_on_repeated_characters(void **state)
+{
+    (void)state, check_repeated(&tiny);
+}
+static void test_tiny_vocabulary_gives_hugging_face_ids_on_mixed_strings(void **state)
+{
+    (void)state, check_mixed(&tiny);
+}
 
 static void need_model(void)
 {
@@ -269,13 +286,16 @@ static void test_smollm2_gives_hugging_face_ids_on_every_title(void **state)
     (void)state;
     need_model();
     const char *recbole = test_path("TALLREC_TEST_ML100K"), *shared = test_path("TALLREC_TEST_SHARED");
-    if (!recbole) skip_because("TALLREC_TEST_ML100K is not set");
     char path[4096];
-    snprintf(path, sizeof path, "%s/ml-100k.item", recbole);
-    check_titles("recbole", path, '\t', 1, true, false);
-    if (!shared) return;
-    snprintf(path, sizeof path, "%s/data/ml-100k/u.item", shared);
-    check_titles("grouplens", path, '|', 1, false, true);
+    if (recbole) {
+        snprintf(path, sizeof path, "%s/ml-100k.item", recbole);
+        check_titles("recbole", path, '\t', 1, true, false);
+    }
+    if (shared) {
+        snprintf(path, sizeof path, "%s/data/ml-100k/u.item", shared);
+        check_titles("grouplens", path, '|', 1, false, true);
+    }
+    if (!recbole || !shared) skip_because("TALLREC_TEST_ML100K or TALLREC_TEST_SHARED is not set");
 }
 
 static void check_prompts(const char *source, const char *path)
@@ -289,7 +309,8 @@ static void check_prompts(const char *source, const char *path)
         char *prompt;
         tr_str text = {0};
         assert_ok(tr_prompt_alpaca(json_string_value(json_object_get(row, "instruction")),
-                                   json_string_value(json_object_get(row, "input")), &prompt, &err), err);
+                                   json_string_value(json_object_get(row, "input")), &prompt, &err),
+                  err);
         tr_str_add(&text, prompt);
         tr_str_add(&text, json_string_value(json_object_get(row, "output")));
         check_row(&model, source, hashes, i, text.data, text.size);
@@ -324,7 +345,8 @@ static void test_smollm2_ends_with_im_end_and_adds_no_bos(void **state)
     assert_int_equal(tr_tokenizer_bos(model.of[SMOLLM]), 1);
     assert_int_equal(tr_tokenizer_eos(model.of[SMOLLM]), 2);
     assert_false(tr_tokenizer_adds_bos(model.of[SMOLLM]));
-    assert_ok(tr_encode(model.of[SMOLLM], "<|im_end|>", 10, TR_ENCODE_SPECIAL | TR_ENCODE_BOS, &tokens, &err), err);
+    assert_ok(tr_encode(model.of[SMOLLM], "<|im_end|>", 10, TR_ENCODE_SPECIAL | TR_ENCODE_BOS, &tokens, &err),
+              err);
     assert_int_equal(tokens.n, 1);
     assert_int_equal(tokens.id[0], 2);
     tr_tokens_free(&tokens);
