@@ -4,7 +4,6 @@
 
 #include "base/memory.h"
 #include "base/progress.h"
-#include "eval/keys.h"
 #include "eval/scorer.h"
 #include "rec/rank_input.h"
 
@@ -63,30 +62,28 @@ static tr_status find_history(const tr_rank_job *job, ranking *r, tr_error *err)
 
 /* ---- candidates ---- */
 
-/* Titles that are out: rated by the user, or in the history, or a candidate already. A title that the catalogue lists
- * under two ids is one item to the reader of a prompt. */
-static tr_status exclude_known(const ranking *r, tr_keys *out, tr_error *err)
+/* Titles that are out: rated by the user, or in the history. A title that the catalogue lists under two ids is one item
+ * to the reader of a prompt. */
+static tr_status exclude_known(const ranking *r, tr_idmap *out, tr_error *err)
 {
-    uint32_t index;
     for (size_t i = 0; r->user.seen && i < r->catalogue->n_items; i++)
-        if (r->user.seen[i]) TR_TRY(tr_keys_add(out, r->catalogue->item[i].title, &index, err));
-    for (size_t i = 0; i < r->n_read; i++) TR_TRY(tr_keys_add(out, r->read[i].title, &index, err));
+        if (r->user.seen[i]) TR_TRY(tr_idmap_add(out, r->catalogue->item[i].title, i, err));
+    for (size_t i = 0; i < r->n_read; i++) TR_TRY(tr_idmap_add(out, r->read[i].title, i, err));
     return TR_OK;
 }
 
 static tr_status choose_unseen(ranking *r, tr_error *err)
 {
-    tr_keys titles = {0};
+    tr_idmap titles = {0};
     tr_status status = tr_alloc(&r->candidate, r->catalogue->n_items, sizeof *r->candidate, "candidates", err);
     if (status == TR_OK) status = exclude_known(r, &titles, err);
     for (size_t i = 0; status == TR_OK && i < r->catalogue->n_items; i++) {
         const tr_item *item = &r->catalogue->item[i];
-        uint32_t index;
-        if (tr_keys_find(&titles, item->title) != TR_KEY_NONE) continue;
-        status = tr_keys_add(&titles, item->title, &index, err);
+        if (tr_idmap_get(&titles, item->title) != TR_NOT_FOUND) continue;
+        status = tr_idmap_add(&titles, item->title, i, err);
         r->candidate[r->n++] = item;
     }
-    tr_keys_free(&titles);
+    tr_idmap_free(&titles);
     return status;
 }
 
