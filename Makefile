@@ -57,4 +57,4 @@ build-asan/build.ninja:
 
 build-fuzz/build.ninja:
 	@tools/bootstrap.sh build clang
-	CC=clang $(MESON) setup build-fuzz -Dfuzz=true -Dtests=false -Db_sanitize=address,undefined -Db_lundef=false
+	CC=clang $(MESON) setup build-fuzz -Dfuzz=true
