@@ -87,6 +87,59 @@ tr_import_job tr_import_job_defaults(void);
  * as far as the source has their content. TR_ERR_FORMAT beyond max_bad, TR_ERR_USAGE for a folder that is not ours. */
 tr_status tr_import_run(const tr_import_job *job, tr_import_outcome *out, tr_error *err);
 
+/* ---- tune: training rows and a base model become a run folder with an adapter ---- */
+
+/* One choice of the recipe by the name of its flag, as on the command line: {"rank", "8"}, {"balanced", "true"}. */
+typedef struct {
+    const char *flag, *value;
+} tr_setting;
+
+typedef struct {
+    const char *run;          /* folder to write, or with `resume` to continue */
+    const char *model;        /* GGUF file; with `resume` NULL: where it was */
+    const char *data;         /* data folder: train and valid split. Or ... */
+    const char *train;        /* ... a file of examples to train on, and ... */
+    const char *valid;        /* ... one to validate on; NULL: no validation */
+    const char *recipe;       /* "paper": the published one; "quick": the demo's */
+    const tr_setting *setting; /* (n_settings) what differs from the recipe */
+    size_t n_settings;
+    int64_t shots;            /* training rows drawn by seed; 0: all */
+    const char *init_adapter; /* adapter to start from; it brings its rank, alpha, targets and rslora */
+    bool resume;              /* go on where the run in the folder stands; everything but run and model is read there */
+    bool force;               /* replace a run that is in the folder */
+    bool dry_run;             /* only plan: nothing is written */
+    const char *command;      /* the command line, for the record; NULL: none */
+} tr_tune_job;
+
+typedef struct {
+    /* what was done */
+    int64_t steps, best_step;         /* best_step 0: nothing was validated */
+    double best_auc, first_loss, last_loss, seconds;
+    bool stopped_early;
+    /* what there is to do */
+    int64_t planned_steps, epochs;
+    size_t rows, yes, rows_available; /* training rows used; of these labelled yes; rows they were drawn from */
+    size_t valid_rows;
+    size_t n_shortened, n_left_out;   /* training rows that lost history, or did not fit at all */
+    int64_t tokens, nodes;            /* of all steps: tokens of the rows; positions computed, shared ones once */
+    int longest;                      /* tokens of the longest row */
+    size_t n_params;                  /* of the adapter */
+    size_t memory_bytes, available_bytes;
+    double estimated_seconds;         /* dry_run: from timing one micro-batch; 0: unknown */
+    char *recipe;                     /* the resolved recipe, JSON */
+    char *model, *data;               /* paths that the run was made from; data NULL when it was not a folder */
+} tr_tune_outcome;
+
+tr_tune_job tr_tune_job_defaults(void);
+
+/* Writes RUN/: config.json, train_rows.jsonl and valid_rows.jsonl (the rows used), metrics.jsonl, tensorboard/, adapter/
+ * (the best by validation AUC, or the last without validation), adapter-last/, state.bin. The outcome is filled as far
+ * as it got, also on failure. TR_ERR_USAGE for a folder that holds a run (unless resume or force) or something else,
+ * and for a recipe out of range; TR_ERR_MEMORY with numbers; TR_ERR_UNDEFINED for validation rows of one class;
+ * TR_ERR_NUMERIC when the loss is no number; TR_ERR_INTERRUPTED after Ctrl-C with everything saved. */
+tr_status tr_tune_run(const tr_tune_job *job, tr_tune_outcome *out, tr_error *err);
+void tr_tune_outcome_free(tr_tune_outcome *outcome);
+
 /* ---- the model at work, common to eval, score and rank ---- */
 
 typedef struct {

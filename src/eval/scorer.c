@@ -43,12 +43,12 @@ static tr_status build_group(scorer *s, int group, tr_forest *forest, tr_error *
 }
 
 /* The session must hold the largest of the groups. */
-static tr_status plan_session(scorer *s, tr_session_plan *plan, tr_error *err)
+static tr_status plan_session(scorer *s, const tr_lora_config *config, tr_session_plan *plan, tr_error *err)
 {
     *plan = (tr_session_plan){.max_positions = s->sequences->longest};
-    if (s->lora) {
-        plan->rank = s->lora->config.rank;
-        plan->targets = s->lora->config.targets;
+    if (config) {
+        plan->rank = config->rank;
+        plan->targets = config->targets;
     }
     for (int group = 0; group < s->n_groups; group++) {
         tr_forest forest;
@@ -60,9 +60,12 @@ static tr_status plan_session(scorer *s, tr_session_plan *plan, tr_error *err)
     return TR_OK;
 }
 
-static tr_status prepare(scorer *s, int micro_tokens, int64_t *n_nodes, tr_error *err)
+/* Groups the sequences; *plan is what a session for them must hold. */
+static tr_status prepare(scorer *s, const tr_lora_config *config, int micro_tokens, tr_session_plan *plan,
+                         int64_t *n_nodes, tr_error *err)
 {
     int n = (int)s->sequences->n;
+    if (micro_tokens <= 0) micro_tokens = TR_SCORER_MICRO_TOKENS;
     TR_TRY(tr_alloc(&s->order, (size_t)n, sizeof *s->order, "order of the rows", err));
     TR_TRY(tr_forest_group(s->sequences->sequence, n, micro_tokens, s->order, &s->group_end, &s->n_groups, n_nodes, err));
     for (int group = 0; group < s->n_groups; group++) {
@@ -71,9 +74,7 @@ static tr_status prepare(scorer *s, int micro_tokens, int64_t *n_nodes, tr_error
     }
     TR_TRY(tr_alloc(&s->part, (size_t)s->largest_group, sizeof *s->part, "a group of rows", err));
     TR_TRY(tr_alloc(&s->logp, (size_t)s->largest_group, sizeof *s->logp, "log-probabilities", err));
-    tr_session_plan plan;
-    TR_TRY(plan_session(s, &plan, err));
-    return tr_session_create(s->model, &plan, &s->session, err);
+    return plan_session(s, config, plan, err);
 }
 
 /* Hands the log-probabilities of a forest to the rows: sequence 2 i asks for Yes, 2 i + 1 for No. */
@@ -139,23 +140,44 @@ static int limit_of(const tr_model *model, int cutoff)
     return cutoff > 0 && cutoff < context ? cutoff : context;
 }
 
+static tr_status make_sequences(const tr_model *model, const tr_examples *examples, const uint32_t *rows,
+                                size_t n_rows, const tr_scorer_options *options, tr_sequences *out, tr_error *err)
+{
+    tr_sequence_options limits = {.limit = limit_of(model, options->cutoff), .shuffle = options->shuffle,
+                                  .seed = options->seed};
+    if (n_rows == 0 || n_rows > INT32_MAX / 2)
+        return tr_fail(err, TR_ERR_USAGE, "cannot score %zu rows at once", n_rows);
+    return tr_sequences_for_scoring(model->tokenizer, examples, rows, n_rows, &limits, out, err);
+}
+
 tr_status tr_score_rows(const tr_model *model, const tr_lora *lora, const tr_examples *examples, const uint32_t *rows,
                         size_t n_rows, const tr_scorer_options *options, tr_row_logp *logp, tr_scoring *scoring,
                         tr_error *err)
 {
     tr_sequences sequences = {0};
-    tr_sequence_options sequence_options = {.limit = limit_of(model, options->cutoff), .shuffle = options->shuffle,
-                                            .seed = options->seed};
+    tr_session_plan plan;
     scorer s = {.model = model, .lora = lora, .sequences = &sequences, .out = logp};
     tr_status status;
-    if (n_rows == 0 || n_rows > INT32_MAX / 2)
-        return tr_fail(err, TR_ERR_USAGE, "cannot score %zu rows at once", n_rows);
-    TR_TRY_CLEANUP(tr_sequences_for_scoring(model->tokenizer, examples, rows, n_rows, &sequence_options, &sequences, err));
-    int micro_tokens = options->micro_tokens > 0 ? options->micro_tokens : TR_SCORER_MICRO_TOKENS;
-    TR_TRY_CLEANUP(prepare(&s, micro_tokens, &scoring->n_nodes, err));
+    TR_TRY_CLEANUP(make_sequences(model, examples, rows, n_rows, options, &sequences, err));
+    TR_TRY_CLEANUP(prepare(&s, lora ? &lora->config : NULL, options->micro_tokens, &plan, &scoring->n_nodes, err));
+    TR_TRY_CLEANUP(tr_session_create(model, &plan, &s.session, err));
     TR_TRY_CLEANUP(run(&s, options->label, err));
     summarize(&s, scoring);
 cleanup:
+    release(&s);
+    tr_sequences_free(&sequences);
+    return status;
+}
+
+tr_status tr_score_memory(const tr_model *model, const tr_lora_config *config, const tr_examples *examples,
+                          size_t n_rows, const tr_scorer_options *options, size_t *bytes, tr_error *err)
+{
+    tr_sequences sequences = {0};
+    tr_session_plan plan;
+    scorer s = {.model = model, .sequences = &sequences};
+    tr_status status = make_sequences(model, examples, NULL, n_rows, options, &sequences, err);
+    if (status == TR_OK) status = prepare(&s, config, options->micro_tokens, &plan, NULL, err);
+    if (status == TR_OK) *bytes = tr_session_bytes(model, &plan);
     release(&s);
     tr_sequences_free(&sequences);
     return status;

@@ -39,6 +39,10 @@ tr_status tr_score_rows(const tr_model *model, const tr_lora *lora, const tr_exa
                         size_t n_rows, const tr_scorer_options *options, tr_row_logp *logp, tr_scoring *scoring,
                         tr_error *err);
 
+/* Bytes of the session that scoring these rows would reserve, for a plan; `config` (may be NULL) is the adapter's. */
+tr_status tr_score_memory(const tr_model *model, const tr_lora_config *config, const tr_examples *examples,
+                          size_t n_rows, const tr_scorer_options *options, size_t *bytes, tr_error *err);
+
 /* Tells, by tr_warn, what a reader of the scores must know: rows that lost history, prompts that do not end where
  * the answer begins, answers that the model hardly ever gives. */
 void tr_scoring_warn(const tr_scoring *scoring);

@@ -30,9 +30,9 @@ void tr_loaded_close(tr_loaded *loaded)
     *loaded = (tr_loaded){0};
 }
 
-tr_status tr_rows_open(const char *data, tr_split split, bool need_label, tr_rows *out, tr_error *err)
+tr_status tr_source_open(const char *data, tr_split split, bool need_label, tr_source *out, tr_error *err)
 {
-    *out = (tr_rows){0};
+    *out = (tr_source){0};
     if (!data) return tr_fail(err, TR_ERR_USAGE, "no data were given");
     if ((int)split < 0 || split >= TR_N_SPLITS) return tr_fail(err, TR_ERR_USAGE, "there is no split %d", (int)split);
     out->is_folder = tr_folder_exists(data);
@@ -48,9 +48,9 @@ tr_status tr_rows_open(const char *data, tr_split split, bool need_label, tr_row
     return status;
 }
 
-void tr_rows_close(tr_rows *rows)
+void tr_source_close(tr_source *source)
 {
-    if (rows->is_folder) tr_dataset_close(&rows->dataset);
-    tr_examples_free(&rows->file);
-    *rows = (tr_rows){0};
+    if (source->is_folder) tr_dataset_close(&source->dataset);
+    tr_examples_free(&source->file);
+    *source = (tr_source){0};
 }

@@ -20,14 +20,14 @@ typedef struct {
     tr_dataset dataset;          /* of a folder */
     tr_examples file;            /* of a file */
     const tr_examples *examples; /* the rows, of either */
-} tr_rows;
+} tr_source;
 
 /* `data` is a data folder, of which the split is read, or a file of examples (the split does not matter).
  * TR_ERR_USAGE when it is NULL, TR_ERR_IO when there is no such thing, and the errors of reading. */
-tr_status tr_rows_open(const char *data, tr_split split, bool need_label, tr_rows *out, tr_error *err);
-void tr_rows_close(tr_rows *rows);
+tr_status tr_source_open(const char *data, tr_split split, bool need_label, tr_source *out, tr_error *err);
+void tr_source_close(tr_source *source);
 
 /* The first `max_rows` of n rows; all when it is 0. */
-static inline size_t tr_rows_wanted(size_t n, size_t max_rows) { return max_rows && max_rows < n ? max_rows : n; }
+static inline size_t tr_first_rows(size_t n, size_t max_rows) { return max_rows && max_rows < n ? max_rows : n; }
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/system.h"
 #include "eval/report.h"
 #include "eval/scorer.h"
+#include "format/json.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ typedef struct {
 typedef struct {
     const tr_eval_job *job;
     tr_loaded loaded;
-    tr_rows rows;
+    tr_source rows;
     size_t n;                        /* rows evaluated */
     uint8_t *label;                  /* (n) and so the next five */
     const char **user, **item;
@@ -65,7 +66,7 @@ static void release(evaluating *e)
     free(e->score);
     free(e->base);
     free(e->shuffled);
-    tr_rows_close(&e->rows);
+    tr_source_close(&e->rows);
     tr_loaded_close(&e->loaded);
 }
 
@@ -198,7 +199,7 @@ static tr_status write_protocol(evaluating *e, tr_error *err)
     if (!e->protocol) return tr_fail(err, TR_ERR_MEMORY, "out of memory for a protocol");
     if (e->rows.is_folder)
         TR_TRY(tr_protocol_set(e->protocol, "split", json_string(tr_split_name(job->split)), err));
-    status = tr_protocol_rows(&e->rows, job->data, &part, err);
+    status = tr_protocol_source(&e->rows, job->data, &part, err);
     TR_TRY(add_part(e->protocol, "data", status, part, err));
     status = tr_protocol_file(job->engine.model, &part, err);
     TR_TRY(add_part(e->protocol, "model", status, part, err));
@@ -311,8 +312,8 @@ tr_status tr_eval_run(const tr_eval_job *job, tr_eval_outcome *out, tr_error *er
     out->owned = e;
     e->job = job;
     TR_TRY_CLEANUP(check_report_path(job->report, err));
-    TR_TRY_CLEANUP(tr_rows_open(job->data, job->split, true, &e->rows, err));
-    e->n = tr_rows_wanted(e->rows.examples->n, job->max_rows);
+    TR_TRY_CLEANUP(tr_source_open(job->data, job->split, true, &e->rows, err));
+    e->n = tr_first_rows(e->rows.examples->n, job->max_rows);
     TR_TRY_CLEANUP(describe_rows(e, err));
     TR_TRY_CLEANUP(read_training(e, err));
     TR_TRY_CLEANUP(tr_loaded_open(&job->engine, &e->loaded, err));

@@ -60,8 +60,8 @@ tr_status tr_protocol_adapter(const char *folder, json_t **out, tr_error *err)
     return status;
 }
 
-tr_status tr_protocol_rows(const tr_rows *rows, const char *path, json_t **out, tr_error *err)
+tr_status tr_protocol_source(const tr_source *source, const char *path, json_t **out, tr_error *err)
 {
-    if (rows->is_folder) return tr_card_to_json(&rows->dataset.card, out, err);
+    if (source->is_folder) return tr_card_to_json(&source->dataset.card, out, err);
     return tr_protocol_file(path, out, err);
 }

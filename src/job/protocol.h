@@ -13,7 +13,7 @@ tr_status tr_protocol_file(const char *path, json_t **out, tr_error *err);
 tr_status tr_protocol_adapter(const char *folder, json_t **out, tr_error *err);
 
 /* The protocol card of a data folder, or {"file", "bytes", "sha256"} of a file of examples at `path`. */
-tr_status tr_protocol_rows(const tr_rows *rows, const char *path, json_t **out, tr_error *err);
+tr_status tr_protocol_source(const tr_source *source, const char *path, json_t **out, tr_error *err);
 
 /* Sets a member of `object` to `value`, whose reference it takes. TR_ERR_MEMORY. */
 tr_status tr_protocol_set(json_t *object, const char *key, json_t *value, tr_error *err);

@@ -4,10 +4,10 @@
 
 #include "base/memory.h"
 #include "base/progress.h"
+#include "eval/calibration.h"
 #include "eval/scorer.h"
 #include "rec/rank_input.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,7 +143,7 @@ static tr_status fill_ranking(const ranking *r, scored_candidate *scored, size_t
     for (size_t i = 0; i < n; i++) {
         const tr_item *item = r->candidate[scored[i].candidate];
         out->item[i] = (tr_rank_item){.item = item->id, .title = item->title, .score = scored[i].score,
-                                      .probability = 1 / (1 + exp(-scored[i].score))};
+                                      .probability = tr_sigmoid(scored[i].score)};
     }
     return TR_OK;
 }

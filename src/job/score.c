@@ -33,20 +33,20 @@ static tr_status fill_rows(const tr_examples *examples, const tr_row_logp *logp,
     return TR_OK;
 }
 
-static tr_status score_rows(const tr_score_job *job, const tr_loaded *loaded, const tr_rows *rows, tr_scores *out,
+static tr_status score_rows(const tr_score_job *job, const tr_loaded *loaded, const tr_source *source, tr_scores *out,
                             tr_error *err)
 {
-    size_t n = tr_rows_wanted(rows->examples->n, job->max_rows);
+    size_t n = tr_first_rows(source->examples->n, job->max_rows);
     tr_scorer_options options = {.cutoff = job->engine.cutoff, .micro_tokens = job->engine.micro_tokens,
                                  .label = "scoring"};
     tr_scoring scoring = {0};
     tr_row_logp *logp;
     TR_TRY(tr_alloc(&logp, n, sizeof *logp, "scores", err));
-    tr_status status = tr_score_rows(loaded->model, loaded->lora, rows->examples, NULL, n, &options, logp, &scoring, err);
+    tr_status status = tr_score_rows(loaded->model, loaded->lora, source->examples, NULL, n, &options, logp, &scoring, err);
     if (status == TR_OK) {
         tr_scoring_warn(&scoring);
         out->n_shortened = scoring.n_shortened;
-        status = fill_rows(rows->examples, logp, n, out, err);
+        status = fill_rows(source->examples, logp, n, out, err);
     }
     free(logp);
     return status;
@@ -55,13 +55,13 @@ static tr_status score_rows(const tr_score_job *job, const tr_loaded *loaded, co
 tr_status tr_score_run(const tr_score_job *job, tr_scores *out, tr_error *err)
 {
     tr_loaded loaded = {0};
-    tr_rows *rows;
+    tr_source *source;
     *out = (tr_scores){0};
-    TR_TRY(tr_alloc(&rows, 1, sizeof *rows, "rows", err));
-    out->owned = rows;
-    tr_status status = tr_rows_open(job->data, job->split, false, rows, err);
+    TR_TRY(tr_alloc(&source, 1, sizeof *source, "rows", err));
+    out->owned = source;
+    tr_status status = tr_source_open(job->data, job->split, false, source, err);
     if (status == TR_OK) status = tr_loaded_open(&job->engine, &loaded, err);
-    if (status == TR_OK) status = score_rows(job, &loaded, rows, out, err);
+    if (status == TR_OK) status = score_rows(job, &loaded, source, out, err);
     tr_loaded_close(&loaded);
     if (status != TR_OK) tr_scores_free(out);
     return status;
@@ -69,7 +69,7 @@ tr_status tr_score_run(const tr_score_job *job, tr_scores *out, tr_error *err)
 
 void tr_scores_free(tr_scores *scores)
 {
-    if (scores->owned) tr_rows_close(scores->owned);
+    if (scores->owned) tr_source_close(scores->owned);
     free(scores->owned);
     free(scores->row);
     *scores = (tr_scores){0};

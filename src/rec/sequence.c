@@ -147,15 +147,13 @@ static tr_status add_training_row(builder *b, const tr_example *example, uint32_
     TR_TRY(encode_fitting(b, example, row, encode_for_training, &fits, err));
     size_t length = b->whole.n + b->options->end_of_text;
     size_t answer = common_prefix(&b->prompt, &b->whole);
-    size_t first = b->options->answer_only ? answer : 1;
-    if (first < 1) first = 1;
-    if (!fits || length < 2 || first >= length) {
+    if (!fits || answer < 1 || answer >= length) {
         out->n_left_out++;
         return TR_OK;
     }
     if (answer < b->prompt.n) out->n_unaligned++;
     int32_t last = b->options->end_of_text ? tr_tokenizer_eos(b->tokenizer) : -1;
-    TR_TRY(append(b, b->whole.id, b->whole.n, last, (int)first, err));
+    TR_TRY(append(b, b->whole.id, b->whole.n, last, (int)answer, err));
     out->row[out->n_rows++] = row;
     return TR_OK;
 }

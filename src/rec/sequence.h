@@ -12,7 +12,6 @@
 
 typedef struct {
     int limit;         /* most tokens of a sequence, end-of-text included; >= 2 */
-    bool answer_only;  /* training: targets are the answer's tokens, else all but the first token */
     bool end_of_text;  /* training: the tokenizer's end-of-text token follows the answer and is a target */
     bool shuffle;      /* scoring: the history that is left is shuffled (tr_example_shuffled_input) ... */
     uint64_t seed;     /* ... as a function of this and the row's place in its examples */
@@ -36,8 +35,8 @@ typedef struct {
 void tr_sequences_free(tr_sequences *sequences);
 
 /* For training: one sequence an example, tokens of prompt + output (with the beginning-of-text token if the tokenizer
- * adds one), then end-of-text. first_target is 1, or with answer_only the first token after the prompt's (for an
- * unaligned row: the first token that differs from the prompt's own).
+ * adds one), then end-of-text. first_target is the first token after the prompt's (for an unaligned row: the first
+ * token that differs from the prompt's own): the answer's, which a loss on all tokens may move to 1.
  *
  * rows (n_rows) are places in `examples`, NULL for all of them in order. TR_ERR_VALUE when no row is left,
  * TR_ERR_UNSUPPORTED when end-of-text is wanted and the tokenizer has none. */
