@@ -97,10 +97,11 @@ static tr_status fill_config(const tr_tune_state *state, json_t *config, tr_erro
 {
     const tr_tune_job *job = state->job;
     json_t *part = NULL;
-    TR_TRY(add(config, "recipe", tr_recipe_to_json(&state->recipe, &part, err), part, err));
+    tr_status status = tr_recipe_to_json(&state->recipe, &part, err);
+    TR_TRY(add(config, "recipe", status, part, err));
     TR_TRY(add_model(state, config, err));
     if (job->init_adapter) {
-        tr_status status = tr_protocol_adapter(job->init_adapter, &part, err);
+        status = tr_protocol_adapter(job->init_adapter, &part, err);
         TR_TRY(add(config, "init_adapter", status, part, err));
     }
     TR_TRY(add_source(config, "data", &state->train_source, job->data, err));
