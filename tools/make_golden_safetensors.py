@@ -17,8 +17,9 @@ def main():
                'na"me\u00e9\n': torch.tensor(0.1)},
               folder + "/adapter.safetensors", metadata={"format": "pt"})
     values = torch.tensor([0.0, 1.0, -2.5, 65504.0, 1e-7])
-    save_file({"half": values.to(torch.float16), "brain": values.to(torch.bfloat16), "single": values.reshape(1, 5, 1),
-               "whole": torch.arange(3), "scalar": torch.tensor(7.0), "empty": torch.zeros(0, 4)},
+    save_file({"half": values.to(torch.float16), "brain": values.to(torch.bfloat16),
+               "single": values.reshape(1, 5, 1), "whole": torch.arange(3), "scalar": torch.tensor(7.0),
+               "empty": torch.zeros(0, 4)},
               folder + "/mixed.safetensors")
 
 

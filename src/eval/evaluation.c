@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ITEM_MEAN                                                                                                  \
-    "(yes + 5p)/(n + 5), how often this item was liked in the training rows, pulled towards the overall rate p"
+#define ITEM_MEAN "(yes + 5p)/(n + 5), how often this item was liked in the training rows, pulled towards the " \
+    "overall rate p"
 
 const tr_scorer_kind tr_scorer_kinds[TR_N_SCORERS] = {
     [TR_SCORER_MODEL] = {"model", "model", "the model",

@@ -100,7 +100,7 @@ tr_status tr_evaluation_text(const tr_evaluation *evaluation, tr_str *out, tr_er
 /* JSON as doc/evaluation.md describes it. The caller json_decref's. */
 tr_status tr_evaluation_json(const tr_evaluation *evaluation, json_t **out, tr_error *err);
 
-/* A number in four characters or a few more: ".712", "1.00", "12.3", with sign when `sign` ("+.031", "−.004");
+/* A number in four characters or a few more: ".712", "1.00", "12.3", "−.004"; with a plus too when `sign`: "+.031".
  * "n/a" for NaN. buffer holds at least TR_FIGURE_SIZE bytes and is returned. */
 #define TR_FIGURE_SIZE 24
 const char *tr_figure(char *buffer, double value, bool sign);

@@ -8,8 +8,8 @@ static json_t *number(double value) { return isfinite(value) ? json_real(value) 
 
 static json_t *interval(const tr_interval *x)
 {
-    return json_pack("{s:o, s:o, s:o, s:I}", "value", number(x->value), "low", number(x->low), "high", number(x->high),
-                     "replicates", (json_int_t)x->n_defined);
+    return json_pack("{s:o, s:o, s:o, s:I}", "value", number(x->value), "low", number(x->low), "high",
+                     number(x->high), "replicates", (json_int_t)x->n_defined);
 }
 
 static int add_metrics(json_t *object, const tr_interval *metric, bool differences)
@@ -62,12 +62,14 @@ static json_t *difference_object(const tr_scorer *control)
     return NULL;
 }
 
+static json_t *key_of(const tr_scorer *scorer) { return json_string(tr_scorer_kinds[scorer->id].key); }
+
 static json_t *rows_object(const tr_evaluation *e)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "rows", (json_int_t)e->n, "yes", (json_int_t)e->n_yes, "users",
-                     (json_int_t)e->groups.n_users, "rows_without_user",
-                     (json_int_t)(e->groups.n_groups - e->groups.n_users), "training_rows_seen", (json_int_t)e->n_seen,
-                     "training_rows_all", (json_int_t)e->n_all);
+    size_t without_user = e->groups.n_groups - e->groups.n_users;
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "rows", (json_int_t)e->n, "yes", (json_int_t)e->n_yes,
+                     "users", (json_int_t)e->groups.n_users, "rows_without_user", (json_int_t)without_user,
+                     "training_rows_seen", (json_int_t)e->n_seen, "training_rows_all", (json_int_t)e->n_all);
 }
 
 static json_t *bootstrap_object(const tr_evaluation *e)
@@ -95,11 +97,9 @@ tr_status tr_evaluation_json(const tr_evaluation *e, json_t **out, tr_error *err
     failed |= json_object_set_new(root, "findings", text_array(e->finding, e->n_findings));
     failed |= json_object_set_new(root, "cautions", text_array(e->caution, e->n_cautions));
     failed |= add_metrics(root, e->scorer[0].metric, false);
-    failed |=
-        json_object_set_new(root, "best_control", json_string(tr_scorer_kinds[e->scorer[e->best_control].id].key));
+    failed |= json_object_set_new(root, "best_control", key_of(&e->scorer[e->best_control]));
     failed |= json_object_set_new(root, "difference", difference_object(&e->scorer[e->best_control]));
-    failed |= json_object_set_new(root, "best_control_uauc",
-                                  json_string(tr_scorer_kinds[e->scorer[e->best_control_uauc].id].key));
+    failed |= json_object_set_new(root, "best_control_uauc", key_of(&e->scorer[e->best_control_uauc]));
     failed |= json_object_set_new(root, "controls", controls_object(e));
     for (size_t s = 1; s < e->n_scorers; s++)
         if (!tr_scorer_kinds[e->scorer[s].id].is_control)

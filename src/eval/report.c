@@ -68,12 +68,13 @@ static void add_tiles(tr_str *out, const tr_evaluation *e)
 static void add_basis(tr_str *out, const tr_evaluation *e)
 {
     char rate[TR_FIGURE_SIZE];
-    tr_str_addf(out, "<p class=\"note\">%zu rows, base rate %s (%zu Yes), %zu users, %.0f of them with both labels. ", e->n,
-                tr_figure(rate, e->scorer[0].metric[TR_METRIC_BASE_RATE].value, false), e->n_yes, e->groups.n_users,
-                e->scorer[0].metric[TR_METRIC_USERS].value);
+    const tr_interval *model = e->scorer[0].metric;
+    tr_str_addf(out, "<p class=\"note\">%zu rows, base rate %s (%zu Yes), %zu users, %.0f of them with both labels. ",
+                e->n, tr_figure(rate, model[TR_METRIC_BASE_RATE].value, false), e->n_yes, e->groups.n_users,
+                model[TR_METRIC_USERS].value);
     if (e->n_replicates)
-        tr_str_addf(out, "Whiskers and brackets: 95&#8239;%% interval from %zu resamples of %s, the same for every scorer. ",
-                    e->n_replicates, e->groups.n_users ? "users" : "rows, because no user is known");
+        tr_str_addf(out, "Whiskers and brackets: 95&#8239;%% interval from %zu resamples of %s, the same for every "
+                    "scorer. ", e->n_replicates, e->groups.n_users ? "users" : "rows, because no user is known");
     tr_str_add(out, "Dashed: the best control, chosen by its AUC on these rows. Dotted: chance.</p>\n");
 }
 

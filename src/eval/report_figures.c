@@ -40,7 +40,8 @@ void tr_report_add_loss(tr_str *out, const tr_curve *c)
     double low, high, last_step = c->step[c->n_steps - 1];
     tr_plot p;
     range_of(c->loss, c->n_steps, &low, &high);
-    snprintf(reading, sizeof reading, "Mean cross-entropy of the target tokens in each step: from %s to %s in %.0f steps.",
+    snprintf(reading, sizeof reading,
+             "Mean cross-entropy of the target tokens in each step: from %s to %s in %.0f steps.",
              tr_figure(first, c->loss[0], false), tr_figure(last, c->loss[c->n_steps - 1], false), last_step);
     open_figure(out, "Training loss", reading);
     tr_plot_open(&p, out, "loss", "Training loss by step", reading, 240, 40);
@@ -61,8 +62,9 @@ void tr_report_add_validation(tr_str *out, const tr_curve *c)
     tr_plot p;
     range_of(c->check_auc, c->n_checks, &low, &high);
     tr_figure(auc, high, false);
-    snprintf(reading, sizeof reading, "AUC on the validation rows: best %s after %.0f steps, and that adapter was kept.",
-             auc, c->check_step[best]);
+    snprintf(reading, sizeof reading,
+             "AUC on the validation rows: best %s after %.0f steps, and that adapter was kept.", auc,
+             c->check_step[best]);
     open_figure(out, "Validation AUC", reading);
     tr_plot_open(&p, out, "validation", "Validation AUC by step", reading, 240, 40);
     double last_step = fmax(c->check_step[c->n_checks - 1], c->n_steps ? c->step[c->n_steps - 1] : 0);
@@ -71,9 +73,11 @@ void tr_report_add_validation(tr_str *out, const tr_curve *c)
     tr_plot_x_axis(&p, "step", 6);
     tr_plot_line(&p, "model", c->check_step, c->check_auc, c->n_checks);
     for (size_t i = 0; i < c->n_checks; i++)
-        tr_plot_dot(&p, i == best ? "model" : "model hollow", c->check_step[i], c->check_auc[i], i == best ? 4.5 : 2.6, NULL);
+        tr_plot_dot(&p, i == best ? "model" : "model hollow", c->check_step[i], c->check_auc[i],
+                    i == best ? 4.5 : 2.6, NULL);
     double at = tr_plot_x(&p, c->check_step[best]);
-    tr_plot_text(&p, "value model", at, tr_plot_y(&p, high) - 9, at > 340 ? "end" : at < 60 ? "start" : "middle", auc);
+    const char *anchor = at > 340 ? "end" : at < 60 ? "start" : "middle";
+    tr_plot_text(&p, "value model", at, tr_plot_y(&p, high) - 9, anchor, auc);
     close_figure(&p);
 }
 
@@ -141,7 +145,8 @@ void tr_report_add_calibration(tr_str *out, const tr_evaluation *e)
     tr_calibration_bins(e->scorer[0].scored.probability, e->label, e->n, NULL, NULL, bin);
     for (int b = 0; b < TR_CALIBRATION_BINS; b++) most = fmax(most, bin[b].rows);
     snprintf(reading, sizeof reading, "Of the rows given probability p, a share of p should be liked: dots on the "
-             "diagonal. Expected calibration error %s.", tr_figure(ece, e->scorer[0].metric[TR_METRIC_ECE].value, false));
+             "diagonal. Expected calibration error %s.",
+             tr_figure(ece, e->scorer[0].metric[TR_METRIC_ECE].value, false));
     open_figure(out, "Calibration", reading);
     tr_plot_open(&p, out, "calibration", "Reliability diagram of the model", reading, 400, 40);
     tr_plot counts = p;

@@ -41,6 +41,7 @@ void tr_plot_rectangle(tr_plot *plot, const char *class_name, double x0, double 
 void tr_plot_dot(tr_plot *plot, const char *class_name, double x, double y, double radius, const char *tooltip);
 
 /* Words at a place of the view box; anchor: start, middle or end. */
-void tr_plot_text(tr_plot *plot, const char *class_name, double at_x, double at_y, const char *anchor, const char *text);
+void tr_plot_text(tr_plot *plot, const char *class_name, double at_x, double at_y, const char *anchor,
+                  const char *text);
 
 #endif

@@ -17,7 +17,8 @@ typedef struct {
 
 static scale scale_of(const tr_evaluation *e, tr_metric_id metric)
 {
-    scale s = {.metric = metric, .low = 0.5, .high = 0.55, .reference = e->scorer[e->best_control].metric[metric].value};
+    scale s = {.metric = metric, .low = 0.5, .high = 0.55,
+               .reference = e->scorer[e->best_control].metric[metric].value};
     for (size_t i = 0; i < e->n_scorers; i++) {
         const tr_interval *x = &e->scorer[i].metric[metric];
         if (isnan(x->value)) continue;
@@ -48,8 +49,9 @@ static void add_whisker(tr_str *out, const tr_evaluation *e, const scale *s, siz
 {
     const tr_interval *x = &e->scorer[scorer].metric[s->metric];
     const char *class_name = class_of(e, scorer);
-    tr_str_addf(out, "<td class=\"strip\" role=\"presentation\"><svg aria-hidden=\"true\"><line class=\"chance\" x1=\"%.2f%%\" x2=\"%.2f%%\" "
-                "y1=\"0\" y2=\"100%%\"/>", percent(s, 0.5), percent(s, 0.5));
+    tr_str_add(out, "<td class=\"strip\" role=\"presentation\"><svg aria-hidden=\"true\">");
+    tr_str_addf(out, "<line class=\"chance\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"0\" y2=\"100%%\"/>", percent(s, 0.5),
+                percent(s, 0.5));
     if (!isnan(s->reference))
         tr_str_addf(out, "<line class=\"bar-to-beat\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"0\" y2=\"100%%\"/>",
                     percent(s, s->reference), percent(s, s->reference));
@@ -65,7 +67,8 @@ static void add_whisker(tr_str *out, const tr_evaluation *e, const scale *s, siz
 static void add_numbers(tr_str *out, const tr_interval *x, const char *name, bool sign)
 {
     char value[TR_FIGURE_SIZE], low[TR_FIGURE_SIZE], high[TR_FIGURE_SIZE];
-    tr_str_addf(out, "<td role=\"cell\" class=\"num\" data-name=\"%s\"><b>%s</b>", name, tr_figure(value, x->value, sign));
+    tr_str_addf(out, "<td role=\"cell\" class=\"num\" data-name=\"%s\"><b>%s</b>", name,
+                tr_figure(value, x->value, sign));
     if (!isnan(x->low))
         tr_str_addf(out, " <span>[%s, %s]</span>", tr_figure(low, x->low, false), tr_figure(high, x->high, false));
     tr_str_add(out, "</td>");
@@ -100,8 +103,9 @@ static void add_axis_cell(tr_str *out, const scale *s)
 
 static void add_scorer_name(tr_str *out, const tr_evaluation *e, size_t scorer)
 {
-    tr_str_addf(out, "<tr role=\"row\" class=\"%s\"><th role=\"rowheader\" scope=\"row\">%s%s</th>", class_of(e, scorer),
-                tr_scorer_kinds[e->scorer[scorer].id].title, scorer == e->best_control ? " <i>best control</i>" : "");
+    const char *mark = scorer == e->best_control ? " <i>best control</i>" : "";
+    tr_str_addf(out, "<tr role=\"row\" class=\"%s\"><th role=\"rowheader\" scope=\"row\">%s%s</th>",
+                class_of(e, scorer), tr_scorer_kinds[e->scorer[scorer].id].title, mark);
 }
 
 /* On a narrow screen the style sheet lays the rows out as blocks, which makes some browsers forget that they are a

@@ -115,13 +115,15 @@ tr_status tr_report_add_users(tr_str *out, const tr_evaluation *e, tr_error *err
     if (n) {
         tr_figure(model_mean, e->scorer[0].metric[TR_METRIC_UAUC].value, false);
         tr_figure(control_mean, control->metric[TR_METRIC_UAUC].value, false);
-        snprintf(reading, sizeof reading, "Can it order one user's items? Mean over %zu users: model %s (%s), %s %s (%s).", n,
-                 model_mean, n <= MOST_DOTS ? "filled, larger for more rows" : "bars",
-                 tr_scorer_kinds[control->id].phrase, control_mean, n <= MOST_DOTS ? "ring" : "outline");
+        bool dots = n <= MOST_DOTS;
+        snprintf(reading, sizeof reading,
+                 "Can it order one user's items? Mean over %zu users: model %s (%s), %s %s (%s).", n, model_mean,
+                 dots ? "filled, larger for more rows" : "bars", tr_scorer_kinds[control->id].phrase, control_mean,
+                 dots ? "ring" : "outline");
         tr_str_add(out, "<figure>\n<figcaption><h3>AUC within users</h3><p>");
         tr_str_add_html(out, reading);
         tr_str_add(out, "</p></figcaption>\n");
-        (n <= MOST_DOTS ? add_dots : add_histogram)(out, reading, user, n);
+        (dots ? add_dots : add_histogram)(out, reading, user, n);
         tr_str_add(out, "</figure>\n");
     }
     free(user);

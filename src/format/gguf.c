@@ -114,7 +114,8 @@ static tr_status take_value(cursor *c, tr_gguf_value *value)
         TR_TRY(take_u32(c, "an array's kind", &element));
         TR_TRY(take_u64(c, "an array's length", &value->count));
         if (value->count > MAX_LENGTH)
-            return FAIL(c, start, TR_ERR_FORMAT, "an array claims %llu elements", (unsigned long long)value->count);
+            return FAIL(c, start, TR_ERR_FORMAT, "an array claims %llu elements",
+                        (unsigned long long)value->count);
         if (element == TR_GGUF_ARRAY) return FAIL(c, start, TR_ERR_UNSUPPORTED, "an array holds arrays");
     }
     if (element != TR_GGUF_STRING && kind_bytes(element) == 0)
@@ -135,7 +136,8 @@ static tr_status take_tensor(cursor *c, tr_gguf_tensor *tensor, uint64_t *relati
     if (name.size >= sizeof tensor->name)
         return FAIL(c, start, TR_ERR_FORMAT, "a tensor's name has %zu bytes; at most %zu are allowed", name.size,
                     sizeof tensor->name - 1);
-    if (memchr(name.text, '\0', name.size)) return FAIL(c, start, TR_ERR_FORMAT, "a tensor's name holds a NUL byte");
+    if (memchr(name.text, '\0', name.size))
+        return FAIL(c, start, TR_ERR_FORMAT, "a tensor's name holds a NUL byte");
     memcpy(tensor->name, name.text, name.size);
     tensor->name[name.size] = '\0';
 
@@ -252,7 +254,8 @@ static tr_status place_tensors(cursor *c, const uint64_t *relative, tr_gguf *fil
                         tensor->name, (unsigned long long)relative[i], (unsigned long long)expected);
         uint64_t end;
         if (__builtin_add_overflow(expected, tensor->bytes, &end) || end > c->size - data_start) {
-            FAIL(c, (size_t)data_start, TR_ERR_FORMAT, "the GGUF file ends inside the data of tensor %s", tensor->name);
+            FAIL(c, (size_t)data_start, TR_ERR_FORMAT, "the GGUF file ends inside the data of tensor %s",
+                 tensor->name);
             tr_hint(c->err, "the file is cut short or damaged: fetch it again");
             return TR_ERR_FORMAT;
         }
@@ -278,7 +281,8 @@ static tr_status read_tensors(cursor *c, uint64_t count, tr_gguf *file)
     for (size_t i = 0; i < count; i++) {
         size_t start = c->at;
         TR_TRY_CLEANUP(take_tensor(c, &file->tensors[i], &relative[i]));
-        names[i] = (tr_gguf_string){.text = (const char *)c->data + start + 8, .size = strlen(file->tensors[i].name)};
+        names[i] = (tr_gguf_string){.text = (const char *)c->data + start + 8,
+                                    .size = strlen(file->tensors[i].name)};
         file->n_tensors++;
     }
     TR_TRY_CLEANUP(refuse_duplicates(c, names, file->n_tensors, "tensor name"));
@@ -306,7 +310,8 @@ static tr_status parse(cursor *c, tr_gguf *file)
     const uint8_t *magic;
     uint64_t n_tensors, n_values;
     TR_TRY(take(c, 4, "its first bytes", &magic));
-    if (memcmp(magic, "GGUF", 4) != 0) return FAIL(c, 0, TR_ERR_FORMAT, "not a GGUF file: it does not begin with GGUF");
+    if (memcmp(magic, "GGUF", 4) != 0)
+        return FAIL(c, 0, TR_ERR_FORMAT, "not a GGUF file: it does not begin with GGUF");
     TR_TRY(take_u32(c, "the version", &file->version));
     TR_TRY(check_version(c, file->version));
     TR_TRY(take_u64(c, "the number of tensors", &n_tensors));

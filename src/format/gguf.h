@@ -29,7 +29,7 @@ typedef struct {
 typedef struct {
     char name[64];
     tr_type type;
-    int n_dims;              /* 1..4 */
+    int n_dims;              /* 1..4; a scalar is a vector of one */
     uint64_t dim[4];         /* dim[0] varies fastest: a torch weight [out, in] has dim = {in, out, 1, 1} */
     const uint8_t *data;     /* in the mapping */
     uint64_t bytes;
@@ -46,9 +46,11 @@ typedef struct {
     size_t n_tensors;
 } tr_gguf;
 
-/* Opens and validates the whole header. TR_ERR_IO, TR_ERR_FORMAT (with byte offset in `where`),
- * TR_ERR_UNSUPPORTED (version 1, big-endian; a tensor type that is known but not supported is an error only
- * when that tensor is asked for through tr_gguf_find_tensor). */
+/* Opens and validates the whole header: no repeated key or name, whole blocks, offsets without holes, all data
+ * inside the file (only the padding after the last tensor may be missing). TR_ERR_IO, TR_ERR_FORMAT (with byte
+ * offset in `where`), TR_ERR_UNSUPPORTED (version 1, big-endian, arrays of arrays, a tensor type of unknown size;
+ * a tensor type that is known but not supported is an error only when that tensor is asked for through
+ * tr_gguf_find_tensor). On failure *out is empty and needs no close. */
 tr_status tr_gguf_open(const char *path, tr_gguf *out, tr_error *err);
 /* The same on bytes in memory (kept by the caller), for tests and fuzzing. */
 tr_status tr_gguf_parse(const uint8_t *data, size_t size, tr_gguf *out, tr_error *err);

@@ -7,7 +7,8 @@
 
 static const char *kind_name(tr_gguf_kind kind)
 {
-    static const char *const names[] = {"u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64",
+    static const char *const names[] = {"u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array",
+                                        "u64",
                                         "i64", "f64"};
     return names[kind];
 }
@@ -21,7 +22,8 @@ static tr_status fail_in(const tr_gguf *file, tr_status status, tr_error *err)
 static tr_status fail_kind(const tr_gguf *file, const tr_gguf_value *value, const char *key, const char *wanted,
                            tr_error *err)
 {
-    tr_fail(err, TR_ERR_FORMAT, "the metadata value %s is of kind %s, not %s", key, kind_name(value->kind), wanted);
+    tr_fail(err, TR_ERR_FORMAT, "the metadata value %s is of kind %s, not %s", key, kind_name(value->kind),
+            wanted);
     return fail_in(file, TR_ERR_FORMAT, err);
 }
 
@@ -62,7 +64,8 @@ static bool as_integer(const tr_gguf_value *value, bool *negative, uint64_t *mag
     return true;
 }
 
-static tr_status to_u32(const tr_gguf *file, const tr_gguf_value *value, const char *key, uint32_t *out, tr_error *err)
+static tr_status to_u32(const tr_gguf *file, const tr_gguf_value *value, const char *key, uint32_t *out,
+                        tr_error *err)
 {
     bool negative;
     uint64_t magnitude;
@@ -76,7 +79,8 @@ static tr_status to_u32(const tr_gguf *file, const tr_gguf_value *value, const c
     return TR_OK;
 }
 
-static tr_status to_f32(const tr_gguf *file, const tr_gguf_value *value, const char *key, float *out, tr_error *err)
+static tr_status to_f32(const tr_gguf *file, const tr_gguf_value *value, const char *key, float *out,
+                        tr_error *err)
 {
     if (value->kind == TR_GGUF_F32) *out = tr_load_f32(value->data);
     else if (value->kind == TR_GGUF_F64) *out = (float)tr_load_f64(value->data);
@@ -147,7 +151,8 @@ tr_status tr_gguf_get_string(const tr_gguf *file, const char *key, char **out, t
     return TR_OK;
 }
 
-tr_status tr_gguf_need_strings(const tr_gguf *file, const char *key, tr_gguf_string **out, size_t *count, tr_error *err)
+tr_status tr_gguf_need_strings(const tr_gguf *file, const char *key, tr_gguf_string **out, size_t *count,
+                               tr_error *err)
 {
     const tr_gguf_value *value = tr_gguf_find(file, key);
     *out = NULL;

@@ -233,7 +233,8 @@ static tr_status read_whole(line_reader *r, const char *path, tr_error *err)
 {
     while (refill(r)) {
         if (r->end > MAX_FILE - r->line.size)
-            return tr_fail(err, TR_ERR_FORMAT, "%s is a JSON array of more than 1 GiB: write it as JSON Lines", path);
+            return tr_fail(err, TR_ERR_FORMAT, "%s is a JSON array of more than 1 GiB: write it as JSON Lines",
+                           path);
         tr_str_add_bytes(&r->line, r->buffer, r->end);
         TR_TRY(tr_str_check(&r->line, err));
     }

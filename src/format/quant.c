@@ -1,6 +1,7 @@
 /* This file implements the table of element types and the reference decoding of each block format.
- * It is built with -ffp-contract=off (see meson.build): with a fused multiply-add q*d + m would round once
- * instead of twice, and the decoded weights would no longer equal the reference's.
+ * It is built with -ffp-contract=off (see meson.build) so that q*d + m means two roundings on every processor. For
+ * the types so far it could not differ: q*d has at most 22 significant bits, so the product is exact and a fused
+ * multiply-add gives the same sum. The flag keeps that from mattering to the next type.
  *
  * In the formats of 32 elements the low nibble of byte j is element j and the high nibble element j + 16;
  * they are not adjacent pairs. */
@@ -255,5 +256,6 @@ void tr_dequantize(tr_type type, const void *source, float *out, size_t n)
     const tr_type_info *info = tr_type_lookup((uint32_t)type);
     if (!decode || !info) return; /* a caller's bug; the readers refuse such tensors by name */
     const uint8_t *block = source;
-    for (size_t i = 0; i < n; i += (size_t)info->block_elements, block += info->block_bytes) decode(block, out + i);
+    for (size_t i = 0; i < n; i += (size_t)info->block_elements, block += info->block_bytes)
+        decode(block, out + i);
 }

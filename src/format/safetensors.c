@@ -100,7 +100,8 @@ static tr_status check_metadata(const json_t *metadata, tr_error *err)
     json_t *value;
     if (!json_is_object(metadata)) return tr_fail(err, TR_ERR_FORMAT, "__metadata__ is not an object");
     json_object_foreach((json_t *)metadata, key, value)
-        if (!json_is_string(value)) return tr_fail(err, TR_ERR_FORMAT, "__metadata__: \"%s\" is not a string", key);
+        if (!json_is_string(value))
+            return tr_fail(err, TR_ERR_FORMAT, "__metadata__: \"%s\" is not a string", key);
     return TR_OK;
 }
 
@@ -119,7 +120,8 @@ static tr_status place_entries(entry *entries, size_t n, const uint8_t *buffer, 
     for (size_t i = 0; i < n; i++) {
         entry *e = &entries[i];
         if (e->begin != expected)
-            return tr_fail(err, TR_ERR_FORMAT, "tensor %s begins at byte %llu of the data, where %llu was expected: %s",
+            return tr_fail(err, TR_ERR_FORMAT,
+                           "tensor %s begins at byte %llu of the data, where %llu was expected: %s",
                            e->tensor.name, (unsigned long long)e->begin, (unsigned long long)expected,
                            e->begin > expected ? "a hole" : "tensors overlap");
         if (e->end > size)
@@ -146,7 +148,8 @@ static tr_status move_tensors(entry *entries, size_t n, tr_safetensors *file, tr
     return TR_OK;
 }
 
-static tr_status read_header(json_t *header, const uint8_t *buffer, uint64_t size, tr_safetensors *file, tr_error *err)
+static tr_status read_header(json_t *header, const uint8_t *buffer, uint64_t size, tr_safetensors *file,
+                             tr_error *err)
 {
     tr_status status = TR_OK;
     entry *entries = NULL;
@@ -228,7 +231,8 @@ tr_status tr_safetensor_floats(const tr_safetensor *tensor, float *out, tr_error
     if (strcmp(tensor->dtype, "F32") == 0) tr_dequantize(TR_TYPE_F32, tensor->data, out, tensor->bytes / 4);
     else if (strcmp(tensor->dtype, "F16") == 0) tr_dequantize(TR_TYPE_F16, tensor->data, out, tensor->bytes / 2);
     else if (strcmp(tensor->dtype, "BF16") == 0) tr_dequantize(TR_TYPE_BF16, tensor->data, out, tensor->bytes / 2);
-    else return tr_fail(err, TR_ERR_UNSUPPORTED, "tensor %s has the dtype %s; F32, F16 and BF16 are read", tensor->name,
+    else return tr_fail(err, TR_ERR_UNSUPPORTED, "tensor %s has the dtype %s; F32, F16 and BF16 are read",
+                        tensor->name,
                         tensor->dtype);
     return TR_OK;
 }
@@ -262,7 +266,8 @@ static tr_status add_name(tr_str *header, const char *name, tr_error *err)
     return status;
 }
 
-static tr_status add_entry(tr_str *header, const tr_safetensor_source *t, uint64_t begin, uint64_t end, tr_error *err)
+static tr_status add_entry(tr_str *header, const tr_safetensor_source *t, uint64_t begin, uint64_t end,
+                           tr_error *err)
 {
     tr_str_add(header, ",");
     TR_TRY(add_name(header, t->name, err));
@@ -295,7 +300,8 @@ static tr_status make_header(tr_str *header, const tr_safetensor_source *const *
     return tr_str_check(header, err);
 }
 
-static tr_status write_file(const char *path, const tr_str *header, const tr_safetensor_source *const *sorted, size_t n,
+static tr_status write_file(const char *path, const tr_str *header, const tr_safetensor_source *const *sorted,
+                            size_t n,
                             tr_error *err)
 {
     tr_writer writer;

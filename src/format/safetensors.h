@@ -22,9 +22,13 @@ typedef struct {
     size_t n_tensors;
 } tr_safetensors;
 
+/* Opens and validates: TR_ERR_IO; TR_ERR_FORMAT for holes, overlaps, sizes that disagree, repeated names, bad JSON;
+ * TR_ERR_UNSUPPORTED for an unknown dtype or more than 8 dimensions. On failure *out is empty and needs no close.
+ * tr_safetensors_parse: the same on bytes in memory (kept by the caller), for tests and fuzzing. */
 tr_status tr_safetensors_open(const char *path, tr_safetensors *out, tr_error *err);
 tr_status tr_safetensors_parse(const uint8_t *data, size_t size, tr_safetensors *out, tr_error *err);
 void tr_safetensors_close(tr_safetensors *file);
+/* NULL when absent. */
 const tr_safetensor *tr_safetensors_find(const tr_safetensors *file, const char *name);
 
 /* Decodes a tensor of dtype F32, F16 or BF16 into floats; `out` holds the product of the dims.
@@ -39,7 +43,8 @@ typedef struct {
     const float *data;
 } tr_safetensor_source;
 
-/* Writes F32 tensors sorted by name with "__metadata__": {"format": "pt"}, data 8-byte aligned; atomic. */
+/* Writes F32 tensors sorted by name with "__metadata__": {"format": "pt"}, data 8-byte aligned; atomic. The bytes
+ * are those of the Python package. TR_ERR_VALUE for a repeated or non-UTF-8 name or a shape that overflows. */
 tr_status tr_safetensors_write(const char *path, const tr_safetensor_source *tensors, size_t n, tr_error *err);
 
 #endif

@@ -10,15 +10,38 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char *const our_files[] = {"card.json",   "train.jsonl", "valid.jsonl",
+                                        "test.jsonl", "items.jsonl", "interactions.jsonl"};
+
+/* What a killed import can leave beside its files: the temporary of one of them (see base/file.h). */
+static bool is_leftover(const char *name)
+{
+    for (size_t i = 0; i < sizeof our_files / sizeof *our_files; i++) {
+        size_t size = strlen(our_files[i]);
+        if (strncmp(name, our_files[i], size) == 0 && strncmp(name + size, ".tmp.", 5) == 0) return true;
+    }
+    return false;
+}
+
+/* Empty but for leftovers: an import that died on its first file has no card yet. */
 static bool is_empty_folder(const char *folder)
 {
     DIR *stream = opendir(folder);
     bool empty = stream != NULL;
     if (!stream) return false;
     for (struct dirent *entry; empty && (entry = readdir(stream)) != NULL;)
-        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || is_leftover(entry->d_name);
     closedir(stream);
     return empty;
+}
+
+static void remove_leftovers(const char *folder)
+{
+    DIR *stream = opendir(folder);
+    if (!stream) return;
+    for (struct dirent *entry; (entry = readdir(stream)) != NULL;)
+        if (is_leftover(entry->d_name)) unlinkat(dirfd(stream), entry->d_name, 0);
+    closedir(stream);
 }
 
 tr_status tr_dataset_check_target(const char *folder, tr_error *err)
@@ -86,6 +109,7 @@ tr_status tr_dataset_write(const char *folder, tr_import_data *data, tr_error *e
     tr_card *card = &data->card;
     TR_TRY(tr_dataset_check_target(folder, err));
     TR_TRY(tr_folder_create(folder, err));
+    remove_leftovers(folder);
     TR_TRY(tr_card_save_unfinished(folder, err));
     for (int s = 0; s < TR_N_SPLITS; s++) {
         char name[16];

@@ -163,7 +163,8 @@ static const char *entry_end(span rest, bool authors)
 {
     if (!authors) {
         const char *at = find(from(rest, rest.start + 1), "\", \"");
-        return at ? at + 1 : NULL;
+        bool whole = at && from(rest, at + 3).size >= 2; /* what follows needs both its quotes */
+        return whole ? at + 1 : NULL;
     }
     const char *own = find(rest, WRITTEN_BY);
     if (!own) return NULL;

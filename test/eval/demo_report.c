@@ -31,7 +31,7 @@ int main(int argc, char **argv)
         return 2;
     }
     size_t n_users = argc > 2 ? strtoul(argv[2], NULL, 10) : 16;
-    synthetic_fill(&data, n_users < SYNTHETIC_ROWS ? n_users : SYNTHETIC_ROWS, argc > 3 ? atof(argv[3]) : 0.33);
+    synthetic_fill(&data, n_users < SYNTHETIC_ROWS ? n_users : SYNTHETIC_ROWS, argc > 3 ? strtod(argv[3], NULL) : 0.33);
     fill_curve(&curve, memory);
     tr_evaluation_input input = synthetic_input(&data);
     input.protocol = json_pack(

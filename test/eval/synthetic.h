@@ -48,8 +48,8 @@ static inline void synthetic_fill(synthetic *d, size_t n_users, double skill)
     for (size_t u = 0; u < n_users; u++) snprintf(d->user_name[u], sizeof d->user_name[u], "user %zu", u + 101);
     for (size_t i = 0; i < d->n; i++) {
         double place = (double)i / (double)d->n;
-        size_t user = (size_t)(place * place * (double)n_users),
-               item = tr_rng_below(11, TR_RNG_TEST, 4, i, SYNTHETIC_ITEMS);
+        size_t user = (size_t)(place * place * (double)n_users);
+        size_t item = tr_rng_below(11, TR_RNG_TEST, 4, i, SYNTHETIC_ITEMS);
         double taste = synthetic_taste(user, item), likes = 0;
         for (uint64_t h = 0; h < SYNTHETIC_HISTORY; h++) {
             size_t past = tr_rng_below(11, TR_RNG_TEST, 5, i * SYNTHETIC_HISTORY + h, SYNTHETIC_ITEMS);

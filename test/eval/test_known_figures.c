@@ -93,7 +93,8 @@ static void test_like_share_of_published_book_rows_scores_6989(void **state)
 
 static void remove_folder(const char *folder)
 {
-    const char *names[] = {"card.json", "train.jsonl", "valid.jsonl", "test.jsonl", "items.jsonl", "interactions.jsonl"};
+    const char *names[] = {"card.json", "train.jsonl", "valid.jsonl", "test.jsonl", "items.jsonl",
+                           "interactions.jsonl"};
     char path[4096];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -121,7 +122,9 @@ static void check_movie_controls(columns *test, const columns *train)
     assert_near(users.mean, 0.7211, FOURTH_DECIMAL);
 
     for (size_t i = 0; i < test->n; i++) mean[i] += test->score[i];
+    assert_ok(tr_uauc(mean, test->label, test->user, test->n, &users, &err), err);
     assert_near(auc_of(test, mean), 0.7630, FOURTH_DECIMAL);
+    assert_near(users.mean, 0.6867, FOURTH_DECIMAL);
     free(mean);
 }
 

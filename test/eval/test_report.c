@@ -54,10 +54,11 @@ static void assert_well_formed(const char *page)
         if (p[1] == '!' || strcmp(name, "meta") == 0 || end[-1] == '/') continue;
         if (!name[0]) fail_msg("a bare < before '%.30s'", p);
         if (closing) {
-            if (!depth || strcmp(stack[--depth], name) != 0) fail_msg("</%s> closes <%s>", name, depth >= 0 ? stack[depth] : "");
+            if (!depth) fail_msg("</%s> closes nothing", name);
+            if (strcmp(stack[--depth], name) != 0) fail_msg("</%s> closes <%s>", name, stack[depth]);
         } else {
             assert_true(depth < 64);
-            strcpy(stack[depth++], name);
+            memcpy(stack[depth++], name, sizeof name);
         }
     }
     assert_int_equal(depth, 0);
@@ -89,7 +90,8 @@ static void test_page_is_well_formed_and_self_contained(void **state)
     const size_t users[] = {1, 2, 16, 400};
     double memory[80];
     tr_curve curve = curve_of(memory, 40);
-    json_t *config = json_pack("{s:i, s:{s:f, s:[s,s]}, s:n}", "rank", 8, "inner", "lr", 1e-4, "targets", "q", "v", "none");
+    json_t *config = json_pack("{s:i, s:{s:f, s:[s,s]}, s:n}", "rank", 8, "inner", "lr", 1e-4, "targets", "q", "v",
+                               "none");
     for (size_t k = 0; k < sizeof users / sizeof *users; k++) {
         fixture *f = set_up(users[k]);
         char *page = page_of(f, &curve, config, "a run");

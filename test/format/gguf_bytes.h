@@ -31,7 +31,8 @@ static inline void put_u32_value(tr_str *s, const char *key, uint32_t v)
 }
 
 /* A tensor info of two dimensions. */
-static inline void put_tensor(tr_str *s, const char *name, uint64_t dim0, uint64_t dim1, uint32_t type, uint64_t offset)
+static inline void put_tensor(tr_str *s, const char *name, uint64_t dim0, uint64_t dim1, uint32_t type,
+                              uint64_t offset)
 {
     put_text(s, name);
     put_u32(s, 2);

@@ -119,7 +119,8 @@ static void test_arrays_are_read(void **state)
     assert_int_equal(strings[2].size, 6);
     assert_memory_equal(strings[2].text, "\xe6\x97\xa5\xe6\x9c\xac", 6);
     free(strings);
-    assert_error(tr_gguf_need_strings(&file, "list.u32", &strings, &n, &err), TR_ERR_FORMAT, "array of strings", err);
+    assert_error(tr_gguf_need_strings(&file, "list.u32", &strings, &n, &err), TR_ERR_FORMAT, "array of strings",
+                 err);
     assert_error(tr_gguf_need_strings(&file, "kind.absent", &strings, &n, &err), TR_ERR_FORMAT, "missing", err);
     const tr_gguf_value *value = tr_gguf_find(&file, "list.u32");
     assert_int_equal(value->kind, TR_GGUF_ARRAY);

@@ -204,8 +204,10 @@ static void test_typed_members_name_the_key_and_both_types(void **state)
 
     assert_error(tr_json_need_string(object, "absent", &s, &err), TR_ERR_FORMAT, "\"absent\" is missing", err);
     assert_error(tr_json_need_string(object, "n", &s, &err), TR_ERR_FORMAT, "missing", err);
-    assert_error(tr_json_need_string(object, "i", &s, &err), TR_ERR_FORMAT, "\"i\" is an integer, not a string", err);
-    assert_error(tr_json_need_integer(object, "r", &i, &err), TR_ERR_FORMAT, "\"r\" is a number, not an integer", err);
+    assert_error(tr_json_need_string(object, "i", &s, &err), TR_ERR_FORMAT, "\"i\" is an integer, not a string",
+                 err);
+    assert_error(tr_json_need_integer(object, "r", &i, &err), TR_ERR_FORMAT, "\"r\" is a number, not an integer",
+                 err);
     assert_error(tr_json_need_integer(object, "big", &i, &err), TR_ERR_FORMAT, "not an integer", err);
     assert_error(tr_json_need_number(object, "t", &d, &err), TR_ERR_FORMAT, "\"t\" is true, not a number", err);
     assert_error(tr_json_get_bool(object, "i", true, &b, &err), TR_ERR_FORMAT, "true or false", err);
@@ -242,7 +244,8 @@ static void test_reals_are_short_and_read_back_the_same(void **state)
 {
     (void)state;
     const struct { double value; const char *text; } cases[] = {
-        {0.1, "0.1"}, {16, "16.0"}, {1e-4, "0.0001"}, {1e22, "1e+22"}, {-0.0, "-0.0"}, {1.0 / 3, "0.3333333333333333"},
+        {0.1, "0.1"}, {16, "16.0"}, {1e-4, "0.0001"}, {1e22, "1e+22"}, {-0.0, "-0.0"},
+        {1.0 / 3, "0.3333333333333333"},
         {5e-324, "4.94065645841247e-324"}, {0.1 + 0.2, "0.30000000000000004"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

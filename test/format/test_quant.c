@@ -145,7 +145,8 @@ static void test_blocks_of_the_reference_quantisers_decode_near_their_input(void
         for (int i = 0; i < 32; i++) {
             float x = (float)((i * 7919 + 13) % 257 - 128) / 64;
             if (fabsf(y[i] - x) > blocks[b].tolerance)
-                fail_msg("%s element %d is %g, made from %g", tr_type_name(blocks[b].type), i, (double)y[i], (double)x);
+                fail_msg("%s element %d is %g, made from %g", tr_type_name(blocks[b].type), i, (double)y[i],
+                         (double)x);
         }
     }
 }

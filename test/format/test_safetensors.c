@@ -26,7 +26,8 @@ static void test_every_float_type_is_decoded(void **state)
         assert_string_equal(t->dtype, kinds[k].dtype);
         assert_ok(tr_safetensor_floats(t, y, &err), err);
         assert_true(y[0] == 0 && y[1] == 1 && y[2] == -2.5f);
-        if (y[4] != kinds[k].last) fail_msg("%s: %a, expected %a", kinds[k].name, (double)y[4], (double)kinds[k].last);
+        if (y[4] != kinds[k].last)
+            fail_msg("%s: %a, expected %a", kinds[k].name, (double)y[4], (double)kinds[k].last);
     }
     const tr_safetensor *t = tr_safetensors_find(&file, "single");
     assert_int_equal(t->n_dims, 3);
@@ -49,7 +50,8 @@ static void test_scalars_and_empty_tensors_are_read_and_integers_refused(void **
     assert_int_equal(t->bytes, 0);
     assert_int_equal(t->dim[1], 4);
     assert_ok(tr_safetensor_floats(t, y, &err), err);
-    assert_error(tr_safetensor_floats(tr_safetensors_find(&file, "whole"), y, &err), TR_ERR_UNSUPPORTED, "I64", err);
+    assert_error(tr_safetensor_floats(tr_safetensors_find(&file, "whole"), y, &err), TR_ERR_UNSUPPORTED, "I64",
+                 err);
     assert_null(tr_safetensors_find(&file, "absent"));
     for (size_t i = 1; i < file.n_tensors; i++) assert_true(file.tensors[i].data >= file.tensors[i - 1].data);
     tr_safetensors_close(&file);
@@ -72,7 +74,8 @@ static void test_written_bytes_equal_those_of_the_python_package(void **state)
     const char *path = scratch("adapter.safetensors");
     assert_ok(tr_safetensors_write(path, tensors, 3, &err), err);
     assert_ok(tr_file_read(path, 1 << 20, &got, &got_size, &err), err);
-    assert_ok(tr_file_read(test_file("golden/format/adapter.safetensors"), 1 << 20, &expected, &expected_size, &err), err);
+    assert_ok(tr_file_read(test_file("golden/format/adapter.safetensors"), 1 << 20, &expected, &expected_size,
+                           &err), err);
     assert_int_equal(got_size, expected_size);
     assert_memory_equal(got, expected, got_size);
     free(got);
@@ -127,7 +130,8 @@ static void test_tensors_that_cannot_be_written_leave_no_file(void **state)
     const tr_safetensor_source deep = {"a", 9, {1}, &x};
     assert_error(tr_safetensors_write(path, &deep, 1, &err), TR_ERR_VALUE, "9 dimensions", err);
     assert_false(tr_file_exists(path));
-    assert_error(tr_safetensors_write("/nonexistent/a.safetensors", twice, 1, &err), TR_ERR_IO, "cannot create", err);
+    assert_error(tr_safetensors_write("/nonexistent/a.safetensors", twice, 1, &err), TR_ERR_IO, "cannot create",
+                 err);
 }
 
 /* Files that break a rule. `header` is JSON, followed by `n_data` bytes. */
@@ -154,21 +158,27 @@ static void test_headers_that_lie_are_refused(void **state)
          "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[12,20]}}", 20, TR_ERR_FORMAT, "a hole"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
          "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12, TR_ERR_FORMAT, "tensors overlap"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 9, TR_ERR_FORMAT, "1 bytes of data belong to no"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 9, TR_ERR_FORMAT,
+         "1 bytes of data belong to no"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 7, TR_ERR_FORMAT, "which has 7"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, TR_ERR_FORMAT, "need 12"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8, TR_ERR_FORMAT, "span -8"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8, TR_ERR_FORMAT, "shape is not"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2.0],\"data_offsets\":[0,8]}}", 8, TR_ERR_FORMAT, "shape is not"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, TR_ERR_FORMAT, "overflows"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[9223372036854775807,2],\"data_offsets\":[0,8]}}", 8, TR_ERR_FORMAT, "overflows"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, TR_ERR_FORMAT,
+         "overflows"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[9223372036854775807,2],\"data_offsets\":[0,8]}}", 8, TR_ERR_FORMAT,
+         "overflows"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":2,\"data_offsets\":[0,8]}}", 8, TR_ERR_FORMAT, "no shape"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, TR_ERR_FORMAT, "no data_offsets"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}", 8, TR_ERR_FORMAT, "data_offsets is not"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}", 8, TR_ERR_FORMAT,
+         "data_offsets is not"},
         {"{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, TR_ERR_FORMAT, "no dtype"},
         {"{\"a\":{\"dtype\":\"F33\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, TR_ERR_UNSUPPORTED, "F33"},
-        {"{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2, TR_ERR_FORMAT, "whole number of bytes"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1, TR_ERR_UNSUPPORTED, "9 dim"},
+        {"{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2, TR_ERR_FORMAT,
+         "whole number of bytes"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1, TR_ERR_UNSUPPORTED,
+         "9 dim"},
         {"{\"a\":7}", 0, TR_ERR_FORMAT, "not described"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]},\"a\":{\"dtype\":\"U8\",\"shape\":[],"
          "\"data_offsets\":[1,2]}}", 2, TR_ERR_FORMAT, "duplicate"},
@@ -215,7 +225,8 @@ static void test_a_file_cut_at_any_byte_is_refused(void **state)
             tr_safetensors file;
             memcpy(copy, data, n);
             tr_status status = tr_safetensors_parse(copy, n, &file, &err);
-            if (status != TR_ERR_FORMAT) fail_msg("%s cut at byte %zu of %zu: status %d", names[k], n, size, status);
+            if (status != TR_ERR_FORMAT)
+                fail_msg("%s cut at byte %zu of %zu: status %d", names[k], n, size, status);
             free(copy);
         }
         free(data);

@@ -30,7 +30,8 @@ static void test_records_equal_those_of_tensorboard(void **state)
     expect_record(&event, "1800000000000000a37f4b2209000000000000f03f1a0d627261696e2e4576656e743a3286bf577a");
     tr_str_free(&event);
     tr_tfevents_scalar_event(&event, 2, 300, "loss", 0.5f);
-    expect_record(&event, "1b000000000000001a0d9e1309000000000000004010ac022a0d0a0b0a046c6f7373150000003fdfc52b60");
+    expect_record(&event,
+                  "1b000000000000001a0d9e1309000000000000004010ac022a0d0a0b0a046c6f7373150000003fdfc52b60");
     tr_str_free(&event);
 }
 

@@ -4,8 +4,8 @@
  *   test_fuzz_NAME --run N     only run number N, to repeat a crash
  *   test_fuzz_NAME FILE...     the target on these files, e.g. what libFuzzer found
  *
- * Environment: TALLREC_FUZZ_RUNS (200000) and TALLREC_FUZZ_SECONDS (3), whichever ends first. Run N is a function of
- * N and the seeds alone. A run that takes ten seconds counts as hanging. */
+ * Environment: TALLREC_FUZZ_RUNS (200000) and TALLREC_FUZZ_SECONDS (3), whichever ends first. Run N is a function
+ * of N and the seeds alone. A run that takes ten seconds counts as hanging. */
 #include "fuzz.h"
 
 #include "base/file.h"
@@ -29,7 +29,8 @@ static volatile uint32_t current_run;
 static void report_death(void)
 {
     char text[300];
-    int n = snprintf(text, sizeof text, "not ok 1 - run %u\n# repeat it with: %s --run %u\n", current_run, program, current_run);
+    int n = snprintf(text, sizeof text, "not ok 1 - run %u\n# repeat it with: %s --run %u\n", current_run, program,
+                     current_run);
     if (write(STDOUT_FILENO, text, (size_t)n) < 0) return;
 }
 
@@ -96,12 +97,15 @@ static void change_byte(input *in)
 /* Overwrites a little-endian number of 1, 2, 4 or 8 bytes by one at which arithmetic tends to go wrong. */
 static void plant_number(input *in)
 {
-    static const uint64_t numbers[] = {0, 1, 2, 3, 31, 32, 33, 127, 128, 255, 256, 32767, 65535, 1u << 30, INT32_MAX,
-                                       1u << 31, UINT32_MAX, 1ull << 32, 1ull << 61, INT64_MAX, 1ull << 63, UINT64_MAX - 31,
+    static const uint64_t numbers[] = {0, 1, 2, 3, 31, 32, 33, 127, 128, 255, 256, 32767, 65535, 1u << 30,
+                                       INT32_MAX,
+                                       1u << 31, UINT32_MAX, 1ull << 32, 1ull << 61, INT64_MAX, 1ull << 63,
+                                       UINT64_MAX - 31,
                                        UINT64_MAX - 7, UINT64_MAX};
     size_t bytes = (size_t)1 << below(in, 4);
     if (in->size < bytes) return;
-    memcpy(in->data + below(in, (uint32_t)(in->size - bytes + 1)), &numbers[below(in, sizeof numbers / sizeof *numbers)], bytes);
+    memcpy(in->data + below(in, (uint32_t)(in->size - bytes + 1)),
+           &numbers[below(in, sizeof numbers / sizeof *numbers)], bytes);
 }
 
 static void add_to_byte(input *in)
@@ -155,7 +159,8 @@ static void splice(input *in)
 
 static void mutate(input *in, uint32_t run)
 {
-    static void (*const mutations[])(input *) = {flip_bit, change_byte, plant_number, plant_number, add_to_byte, cut_end,
+    static void (*const mutations[])(input *) = {flip_bit, change_byte, plant_number, plant_number, add_to_byte,
+                                                 cut_end,
                                                  delete_range, repeat_range, splice};
     in->run = run;
     in->drawn = 0;
@@ -163,7 +168,8 @@ static void mutate(input *in, uint32_t run)
     in->size = seeds[s].size;
     memcpy(in->data, seeds[s].data, in->size);
     if (run < n_fuzz_seeds) return; /* each seed as it is, first */
-    for (uint32_t n = 1 + below(in, MAX_STACKED); n > 0; n--) mutations[below(in, sizeof mutations / sizeof *mutations)](in);
+    for (uint32_t n = 1 + below(in, MAX_STACKED); n > 0; n--)
+        mutations[below(in, sizeof mutations / sizeof *mutations)](in);
 }
 
 /* Runs the target on a copy of exactly the input's size, so that a read too far is noticed. */

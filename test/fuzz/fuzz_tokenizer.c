@@ -1,12 +1,19 @@
 /* This file fuzzes encoding and decoding with a small built-in vocabulary: all bytes, some merges, some special
  * tokens. The first byte of the input chooses the family and the flags; the rest is the text, and then a list of
  * ids. */
+#include "fuzz.h"
+
 #include "base/str.h"
 #include "text/normalize.h"
 #include "text/tokenizer_kind.h"
 
-#include <stdlib.h>
-#include <string.h>
+/* The first byte: families 0 to 3, and 4 to look for special tokens. */
+FUZZ_SEEDS(FUZZ_TEXT("\x04the <|end|> two words<| aaaa\n\n123 it's"),
+           FUZZ_TEXT("\x01  a\t\r\n \u3000x \u00A0 12 \u00BD"), FUZZ_TEXT("\x06IT'S 'll 12345 !!\n\n  y"),
+           FUZZ_TEXT("\x07" "e\u0301\u0316 \u1100\u1161\u11A8 \u0344 q\u0307\u0323"),
+           FUZZ_TEXT("\x02\U0001F44D\U0001F3FD \u0627\u064E \u65E5\u672C \u017F"), FUZZ_TEXT("\u0301"),
+           FUZZ_TEXT("\u0316"), FUZZ_TEXT("\xFF"), FUZZ_TEXT("\xED\xA0\x80"), FUZZ_TEXT("<|"), FUZZ_TEXT("  "),
+           FUZZ_TEXT("\0"))
 
 /* Bytes that GPT-2's alphabet writes as themselves; the other 68, in order, are U+0100 and on. */
 static bool printable(int b) { return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE; }
@@ -94,7 +101,6 @@ static void decode_any(const tr_tokenizer *tokenizer, const uint8_t *data, size_
     free(ids);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static tr_tokenizer *tokenizers[4];

@@ -129,8 +129,10 @@ static void make_folder(const char *name)
     tr_str ratings = {0};
     char *shown;
     for (int u = 1; u <= 4; u++)
-        for (int i = 1; i <= 14; i++) tr_str_addf(&ratings, "%d\t%d\t%d\t%d\n", u, i, (u * i) % 5 + 1, 800000000 + 60 * i);
-    file_with("g/u.item", "1|A|\n2|B|\n3|C|\n4|D|\n5|E|\n6|F|\n7|G|\n8|H|\n9|I|\n10|J|\n11|K|\n12|L|\n13|M|\n14|N|\n15|O|\n");
+        for (int i = 1; i <= 14; i++) tr_str_addf(&ratings, "%d\t%d\t%d\t%d\n", u, i, (u * i) % 5 + 1,
+                                                  800000000 + 60 * i);
+    file_with("g/u.item",
+              "1|A|\n2|B|\n3|C|\n4|D|\n5|E|\n6|F|\n7|G|\n8|H|\n9|I|\n10|J|\n11|K|\n12|L|\n13|M|\n14|N|\n15|O|\n");
     file_with("g/u.data", ratings.data);
     tr_str_free(&ratings);
     const char *source = in_folder("g");
@@ -191,13 +193,16 @@ static void test_broken_interaction_files_are_format_errors_at_their_line(void *
     (void)state;
     tr_error err;
     tr_interactions interactions = {0};
-    assert_error(tr_items_read(file_with("i", "{\"id\":\"1\",\"title\":\"A\"}\n{\"id\":\"1\",\"title\":\"B\"}\n"), &interactions, &err),
+    assert_error(tr_items_read(file_with("i", "{\"id\":\"1\",\"title\":\"A\"}\n{\"id\":\"1\",\"title\":\"B\"}\n"),
+                               &interactions, &err),
                  TR_ERR_FORMAT, "i:2", err);
     assert_error(tr_items_read(file_with("i", "{\"id\":\"2\"}\n"), &interactions, &err), TR_ERR_FORMAT, "title", err);
     assert_error(tr_items_read(file_with("i", "nonsense\n"), &interactions, &err), TR_ERR_FORMAT, "i:1", err);
-    assert_error(tr_ratings_read(file_with("r", "{\"user\":\"1\",\"item\":\"1\",\"rating\":1}\n{\"user\":\"1\",\"item\":\"9\",\"rating\":1}\n"),
+    assert_error(tr_ratings_read(file_with("r",
+            "{\"user\":\"1\",\"item\":\"1\",\"rating\":1}\n{\"user\":\"1\",\"item\":\"9\",\"rating\":1}\n"),
                                  &interactions, &err), TR_ERR_FORMAT, "r:2", err);
-    assert_error(tr_ratings_read(file_with("r", "{\"user\":\"1\",\"item\":\"1\",\"rating\":\"x\"}\n"), &interactions, &err),
+    assert_error(tr_ratings_read(file_with("r", "{\"user\":\"1\",\"item\":\"1\",\"rating\":\"x\"}\n"),
+                                 &interactions, &err),
                  TR_ERR_FORMAT, "rating", err);
     tr_interactions_free(&interactions);
 }
@@ -354,7 +359,8 @@ static void test_histories_are_read_from_json_jsonl_and_tsv(void **state)
         tr_history_item *history;
         size_t n;
         char *shown;
-        CAPTURE_STDERR(shown, assert_ok(tr_history_read(file_with("h", texts[i]), &catalogue, &history, &n, &err), err));
+        CAPTURE_STDERR(shown, assert_ok(tr_history_read(file_with("h", texts[i]), &catalogue, &history, &n, &err),
+                                        err));
         assert_non_null(strstr(shown, "\"New\" is not in the catalogue"));
         free(shown);
         assert_int_equal(n, 3);
@@ -394,7 +400,8 @@ static void test_bad_histories_are_refused_at_their_line(void **state)
         tr_error err;
         char *shown;
         const char *path = file_with("h", cases[i].text);
-        CAPTURE_STDERR(shown, assert_error(tr_history_read(path, &catalogue, &history, &n, &err), cases[i].status, cases[i].mention, err));
+        CAPTURE_STDERR(shown, assert_error(tr_history_read(path, &catalogue, &history, &n, &err), cases[i].status,
+                                           cases[i].mention, err));
         free(shown);
         assert_null(history);
     }

@@ -3,8 +3,9 @@
 
 #include "rec/example.h"
 
-#define PROMPT(likes, dislikes, noun, title) \
-    "User Preference: " likes "\nUser Unpreference: " dislikes "\nWhether the user will like the target " noun " \"" title "\"?"
+#define PROMPT(likes, dislikes, noun, title)                                                                  \
+    "User Preference: " likes "\nUser Unpreference: " dislikes "\nWhether the user will like the target " noun \
+    " \"" title "\"?"
 
 /* Reading ----------------------------------------------------------------------------------------------- */
 
@@ -59,8 +60,8 @@ static void test_what_is_written_reads_back_the_same(void **state)
     tr_error err = {0};
     tr_examples first, second;
     const char *path = file_with("rows",
-        "{\"instruction\":\"quoted \\\" and \\\\ and \xc3\xa9\",\"input\":\"a\\tb\\u0001\",\"output\":\"Yes.\",\"user\":\"u\","
-        "\"title\":\"T\",\"time\":-5,\"history\":[{\"item\":\"1\",\"title\":\"A\",\"liked\":true}]}\n"
+        "{\"instruction\":\"quoted \\\" and \\\\ and \xc3\xa9\",\"input\":\"a\\tb\\u0001\",\"output\":\"Yes.\","
+        "\"user\":\"u\",\"title\":\"T\",\"time\":-5,\"history\":[{\"item\":\"1\",\"title\":\"A\",\"liked\":true}]}\n"
         "{\"instruction\":\"i\",\"output\":\"No.\"}\n");
     assert_ok(tr_examples_read(path, true, &first, NULL, &err), err);
     assert_ok(tr_examples_write(in_folder("copy"), &first, &err), err);
@@ -101,7 +102,8 @@ static void test_one_bad_row_in_a_hundred_is_let_pass_and_shown_with_its_line(vo
     tr_examples_free(&rows);
     tr_str_add(&text, "{\"instruction\": \"i\", \"output\": \"Perhaps.\"}\n");
     const char *path = file_with("rows", text.data);
-    CAPTURE_STDERR(shown, assert_error(tr_examples_read(path, true, &rows, &n_bad, &err), TR_ERR_FORMAT, "rows:100", err));
+    CAPTURE_STDERR(shown, assert_error(tr_examples_read(path, true, &rows, &n_bad, &err), TR_ERR_FORMAT,
+                                       "rows:100", err));
     assert_int_equal(n_bad, 2);
     assert_non_null(strstr(shown, "rows:101: the output is neither Yes nor No"));
     free(shown);
@@ -154,7 +156,8 @@ static void test_hostile_rows_are_refused_by_name(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *path = file_with("rows", cases[i].text);
-        CAPTURE_STDERR(shown, assert_error(tr_examples_read(path, true, &rows, NULL, &err), TR_ERR_FORMAT, cases[i].mention, err));
+        CAPTURE_STDERR(shown, assert_error(tr_examples_read(path, true, &rows, NULL, &err), TR_ERR_FORMAT,
+                                           cases[i].mention, err));
         free(shown);
         assert_int_equal(rows.n, 0);
     }
@@ -226,7 +229,8 @@ static void test_parsing_finds_the_entries_of_movie_and_book_prompts(void **stat
     free(noun);
     tr_example_clear(&movie);
 
-    tr_example book = parsed(PROMPT("", "\"X, \"and\" Y\" written by P, Q, \"Z\" written by R", "book", "\"W\" written by S"));
+    tr_example book = parsed(PROMPT("", "\"X, \"and\" Y\" written by P, Q, \"Z\" written by R", "book",
+                                    "\"W\" written by S"));
     assert_int_equal(book.n_history, 2);
     assert_string_equal(book.history[0].title, "\"X, \"and\" Y\" written by P, Q");
     assert_string_equal(book.history[1].title, "\"Z\" written by R");
@@ -242,6 +246,7 @@ static void test_taking_apart_and_putting_together_gives_the_same_bytes(void **s
     static const char *const inputs[] = {
         PROMPT("", "", "movie", "T"),
         PROMPT("\"\"", "\"\", \"\"", "movie", ""),
+        PROMPT("\"a\"\", \"", "\"\", \"", "movie", "a last quote that opens nothing"),
         PROMPT("\"a\", \"b, \"c\", \"d\"", "\"e\"\"", "movie", "\"?"),
         PROMPT("\"User Unpreference: \"", "\"x\nUser Unpreference: y\"", "movie", "T"),
         PROMPT("\"A\" written by B, \"C\" written by D \"E\", F", "\"\" written by ", "book", "\"G\" written by \"H\""),
@@ -265,7 +270,7 @@ static void test_inputs_of_another_shape_are_left_alone(void **state)
 {
     (void)state;
     static const char *const inputs[] = {
-        "", "hello", "User Preference: ", "User Preference: \"A\"\nUser Unpreference: ", 
+        "", "hello", "User Preference: ", "User Preference: \"A\"\nUser Unpreference: ",
         "User Preference: A\nUser Unpreference: \nWhether the user will like the target movie \"T\"?",
         "User Preference: \"\nUser Unpreference: \nWhether the user will like the target movie \"T\"?",
         "User Preference: \nWhether the user will like the target movie \"T\"?",
@@ -327,7 +332,8 @@ static void test_shuffling_permutes_within_each_list_and_repeats(void **state)
 {
     (void)state;
     tr_error err = {0};
-    tr_example example = parsed(PROMPT("\"a\", \"b\", \"c\", \"d\", \"e\"", "\"v\", \"w\", \"x\", \"y\", \"z\"", "movie", "T"));
+    tr_example example = parsed(PROMPT("\"a\", \"b\", \"c\", \"d\", \"e\"", "\"v\", \"w\", \"x\", \"y\", \"z\"",
+                                       "movie", "T"));
     size_t changed = 0;
     for (uint32_t row = 0; row < 50; row++) {
         char *once, *twice;

@@ -1,9 +1,12 @@
 /* Tests of importing with small data sets: what is counted, what is refused and where, what is left in the folder. */
 #include "folder.h"
 
+#include "base/progress.h"
 #include "rec/dataset.h"
 
-#include <sys/stat.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 /* Small data sets --------------------------------------------------------------------------------------- */
 
@@ -115,7 +118,8 @@ static void test_hostile_lines_are_bad_lines(void **state)
     tr_str with_zero = {0};
     tr_str_add(&with_zero, ratings);
     tr_str_add_bytes(&with_zero, zero, sizeof zero - 1);
-    tr_str_add(&with_zero, "u1\t1\tnan\t1\nu1\t1\tinf\t1\nu1\t1\t1e999\t1\nu1\t1\t3\t1e99\nu1\t1\t3\t-4\nu1\t1\t3\t880000000.5");
+    tr_str_add(&with_zero,
+               "u1\t1\tnan\t1\nu1\t1\tinf\t1\nu1\t1\t1e999\t1\nu1\t1\t3\t1e99\nu1\t1\t3\t-4\nu1\t1\t3\t880000000.5");
     file_with_bytes("source/u.data", with_zero.data, with_zero.size);
     assert_ok(import_shown(source, "out", 0.05, &card, &shown, &err), err);
     assert_int_equal(card.counts.bad_lines, 8);
@@ -135,11 +139,13 @@ static void test_unusable_sources_are_refused_by_name(void **state)
     char *shown;
     assert_error(import("movielens", in_folder("nowhere"), "out9", NULL, NULL, &err), TR_ERR_IO, "nowhere", err);
     assert_ok(tr_folder_create(in_folder("nothing"), &err), err);
-    assert_error(import("movielens", in_folder("nothing"), "out9", NULL, NULL, &err), TR_ERR_UNSUPPORTED, "u.data", err);
+    assert_error(import("movielens", in_folder("nothing"), "out9", NULL, NULL, &err), TR_ERR_UNSUPPORTED, "u.data",
+                 err);
 
     write_grouplens("source9", 10, 40, "", "");
     file_with("source9/u.data", "");
-    assert_error(import("movielens", in_folder("source9"), "out9", NULL, NULL, &err), TR_ERR_FORMAT, "u.data is empty", err);
+    assert_error(import("movielens", in_folder("source9"), "out9", NULL, NULL, &err), TR_ERR_FORMAT,
+                 "u.data is empty", err);
     file_with("source9/u.data", "\n\n");
     assert_error(import("movielens", in_folder("source9"), "out9", NULL, NULL, &err), TR_ERR_FORMAT, "no rows", err);
     file_with("source9/u.data", "all bad\n");
@@ -147,7 +153,8 @@ static void test_unusable_sources_are_refused_by_name(void **state)
     free(shown);
     unlink(in_folder("source9/u.item"));
     assert_error(import("movielens", in_folder("source9"), "out9", NULL, NULL, &err), TR_ERR_IO, "u.item", err);
-    assert_error(import("netflix", in_folder("source9"), "out9", NULL, NULL, &err), TR_ERR_USAGE, "movielens, tallrec", err);
+    assert_error(import("netflix", in_folder("source9"), "out9", NULL, NULL, &err), TR_ERR_USAGE,
+                 "movielens, tallrec", err);
     assert_false(tr_folder_exists(in_folder("out9")));
 }
 
@@ -159,7 +166,8 @@ static void test_data_without_two_answers_or_windows_are_refused(void **state)
     tr_import_options options = tr_import_defaults();
     options.threshold = 5;
     const char *source = write_grouplens("source", 5, 20, "", "");
-    CAPTURE_STDERR(shown, assert_error(import("movielens", source, "out9", &options, NULL, &err), TR_ERR_VALUE, "all 50 examples are No", err));
+    CAPTURE_STDERR(shown, assert_error(import("movielens", source, "out9", &options, NULL, &err), TR_ERR_VALUE,
+                                       "all 50 examples are No", err));
     assert_non_null(strstr(shown, "all 40 rows of train are No"));
     free(shown);
     options = tr_import_defaults();
@@ -182,7 +190,8 @@ static void write_recbole(const char *items, const char *header)
     tr_str ratings = {0};
     tr_str_addf(&ratings, "%s\n", header);
     for (int u = 1; u <= 5; u++)
-        for (int i = 1; i <= 15; i++) tr_str_addf(&ratings, "u%d\t%d\t%d.0\t%d.0\n", u, i, (u * i) % 5 + 1, 900000000 + i);
+        for (int i = 1; i <= 15; i++) tr_str_addf(&ratings, "u%d\t%d\t%d.0\t%d.0\n", u, i, (u * i) % 5 + 1,
+                                                  900000000 + i);
     file_with("recbole/x.inter", ratings.data);
     file_with("recbole/x.item", items);
     tr_str_free(&ratings);
@@ -197,7 +206,8 @@ static void test_recbole_columns_are_found_by_name(void **state)
     tr_str text = {0};
     char *shown;
     tr_str_add(&text, "\xef\xbb\xbfitem_id:token\trelease_year:token\tclass:token_seq\tmovie_title:token_seq\n"
-                      "1\t1995\tA B\tOne\n2\tV\tA B\tTwo\n3\t\tA\tThree\n4\tnone\tA\tnone\n5\t2000\tA\t\"Say \"\"Five\"\"\"\n");
+                      "1\t1995\tA B\tOne\n2\tV\tA B\tTwo\n3\t\tA\tThree\n4\tnone\tA\tnone\n"
+                      "5\t2000\tA\t\"Say \"\"Five\"\"\"\n");
     for (int i = 6; i <= 15; i++) tr_str_addf(&text, "%d\t2000\tA\tFilm\n", i);
     write_recbole(text.data, "user_id:token\titem_id:token\trating:float\ttimestamp:float");
     CAPTURE_STDERR(shown, assert_ok(import("movielens", in_folder("recbole"), "out", NULL, NULL, &err), err));
@@ -206,16 +216,20 @@ static void test_recbole_columns_are_found_by_name(void **state)
     assert_ok(tr_dataset_open(in_folder("out"), &dataset, &err), err);
     assert_string_equal(dataset.card.layout, "recbole");
     assert_ok(tr_dataset_items(&dataset, &items, &err), err);
-    static const char *const titles[] = {"One (1995)", "Two (V)", "Three", "none", "Say \"Five\" (2000)", "Film (2000)"};
+    static const char *const titles[] = {"One (1995)", "Two (V)", "Three", "none", "Say \"Five\" (2000)",
+                                         "Film (2000)"};
     for (size_t i = 0; i < 6; i++) assert_string_equal(items->item[i].title, titles[i]);
     tr_dataset_close(&dataset);
 
     write_recbole(text.data, "user_id:token\titem_id:token\trating:float\tmoment:float");
-    assert_error(import("movielens", in_folder("recbole"), "out", NULL, NULL, &err), TR_ERR_FORMAT, "no column timestamp", err);
+    assert_error(import("movielens", in_folder("recbole"), "out", NULL, NULL, &err), TR_ERR_FORMAT,
+                 "no column timestamp", err);
     write_recbole("item_id:token\n1\n", "user_id:token\titem_id:token\trating:float\ttimestamp:float");
-    assert_error(import("movielens", in_folder("recbole"), "out", NULL, NULL, &err), TR_ERR_FORMAT, "no column movie_title", err);
+    assert_error(import("movielens", in_folder("recbole"), "out", NULL, NULL, &err), TR_ERR_FORMAT,
+                 "no column movie_title", err);
     file_with("recbole/x.part1.inter", "x");
-    assert_error(import("movielens", in_folder("recbole"), "out", NULL, NULL, &err), TR_ERR_USAGE, "more than one .inter", err);
+    assert_error(import("movielens", in_folder("recbole"), "out", NULL, NULL, &err), TR_ERR_USAGE,
+                 "more than one .inter", err);
     tr_str_free(&text);
 }
 
@@ -286,7 +300,8 @@ static void test_the_same_source_gives_the_same_bytes(void **state)
 {
     (void)state;
     tr_error err = {0};
-    static const char *const names[] = {"card.json", "train.jsonl", "valid.jsonl", "test.jsonl", "items.jsonl", "interactions.jsonl"};
+    static const char *const names[] = {"card.json", "train.jsonl", "valid.jsonl", "test.jsonl", "items.jsonl",
+                                        "interactions.jsonl"};
     const char *source = write_grouplens("source", 10, 40, "", "");
     assert_ok(import("movielens", source, "same1", NULL, NULL, &err), err);
     assert_ok(import("movielens", source, "same2", NULL, NULL, &err), err);
@@ -333,6 +348,65 @@ static void test_an_import_that_died_leaves_no_data_and_can_be_repeated(void **s
     tr_dataset_close(&dataset);
 }
 
+static void test_a_full_disk_is_reported_and_leaves_no_data(void **state)
+{
+    (void)state;
+    tr_error err = {0};
+    tr_dataset dataset;
+    struct rlimit before, small;
+    const char *source = write_grouplens("source", 10, 40, "", "");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = (struct rlimit){20000, before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    tr_status status = import("movielens", source, "full", NULL, NULL, &err);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_int_equal(status, TR_ERR_IO);
+    assert_non_null(strstr(err.message, "train.jsonl"));
+    assert_error(tr_dataset_open(in_folder("full"), &dataset, &err), TR_ERR_MISMATCH, "did not finish", err);
+    assert_false(tr_file_exists(in_folder("full/train.jsonl")));
+    assert_ok(import("movielens", source, "full", NULL, NULL, &err), err);
+}
+
+/* Everything that the card of `folder` names, read and checked against its hash. */
+static tr_status read_whole(const char *folder, tr_error *err)
+{
+    tr_dataset dataset;
+    const tr_examples *rows;
+    const tr_interactions *ratings;
+    TR_TRY(tr_dataset_open(folder, &dataset, err));
+    for (int s = 0; s < TR_N_SPLITS; s++) assert_ok(tr_dataset_split(&dataset, (tr_split)s, &rows, err), *err);
+    assert_ok(tr_dataset_ratings(&dataset, &ratings, err), *err);
+    tr_dataset_close(&dataset);
+    return TR_OK;
+}
+
+static void test_an_import_killed_at_any_moment_leaves_whole_data_or_none(void **state)
+{
+    (void)state;
+    tr_error err = {0};
+    const char *source = write_grouplens("source", 10, 40, "", ""), *folder = in_folder("killed");
+    for (int i = 0; i < 25; i++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            tr_log_set(TR_LOG_QUIET);
+            for (;;) (void)import("movielens", source, "killed", NULL, NULL, &err);
+        }
+        usleep((useconds_t)(1000 * (5 + 3 * i)));
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        if (!tr_card_present(folder)) continue; /* killed before it began */
+        if (read_whole(folder, &err) != TR_OK) assert_int_equal(err.status, TR_ERR_MISMATCH); /* did not finish */
+    }
+    file_with("killed/test.jsonl.tmp.1", "a leftover");
+    assert_ok(import("movielens", source, "killed", NULL, NULL, &err), err);
+    assert_ok(read_whole(folder, &err), err);
+    assert_false(tr_file_exists(in_folder("killed/test.jsonl.tmp.1")));
+    file_with("first/card.json.tmp.1", "killed on its first file");
+    assert_ok(import("movielens", source, "first", NULL, NULL, &err), err);
+}
+
 static void test_files_of_an_earlier_import_do_not_survive(void **state)
 {
     (void)state;
@@ -349,9 +423,9 @@ static void test_files_of_an_earlier_import_do_not_survive(void **state)
 
 /* Published rows ---------------------------------------------------------------------------------------- */
 
-#define ROW(item, output)                                                                                     \
-    "{\"instruction\":\"i\",\"input\":\"User Preference: \\\"A\\\"\\nUser Unpreference: \\nWhether the user will like the " \
-    "target song \\\"" item "\\\"?\",\"output\":\"" output "\"}"
+#define ROW(item, output)                                                                                 \
+    "{\"instruction\":\"i\",\"input\":\"User Preference: \\\"A\\\"\\nUser Unpreference: \\nWhether the user will " \
+    "like the target song \\\"" item "\\\"?\",\"output\":\"" output "\"}"
 
 static void test_published_files_are_told_apart_by_name_or_mark(void **state)
 {
@@ -376,14 +450,19 @@ static void test_published_files_are_told_apart_by_name_or_mark(void **state)
     tr_dataset_close(&dataset);
 
     sources[0] = in_folder("p/rows.json");
-    assert_error(tr_import("tallrec", sources, 2, in_folder("song"), &options, NULL, &err), TR_ERR_USAGE, "which split", err);
+    assert_error(tr_import("tallrec", sources, 2, in_folder("song"), &options, NULL, &err), TR_ERR_USAGE,
+                 "which split", err);
     sources[0] = sources[1];
-    assert_error(tr_import("tallrec", sources, 2, in_folder("song"), &options, NULL, &err), TR_ERR_USAGE, "two files", err);
+    assert_error(tr_import("tallrec", sources, 2, in_folder("song"), &options, NULL, &err), TR_ERR_USAGE,
+                 "two files", err);
     sources[0] = file_with("p/train-or-test.json", "[]");
-    assert_error(tr_import("tallrec", sources, 1, in_folder("song"), &options, NULL, &err), TR_ERR_USAGE, "which split", err);
+    assert_error(tr_import("tallrec", sources, 1, in_folder("song"), &options, NULL, &err), TR_ERR_USAGE,
+                 "which split", err);
     sources[0] = file_with("p/test.json", "[" ROW("B", "Yes."));
-    assert_error(tr_import("tallrec", sources, 1, in_folder("song"), &options, NULL, &err), TR_ERR_FORMAT, "test.json", err);
-    assert_error(tr_import("tallrec", sources, 0, in_folder("song"), &options, NULL, &err), TR_ERR_USAGE, "needs files", err);
+    assert_error(tr_import("tallrec", sources, 1, in_folder("song"), &options, NULL, &err), TR_ERR_FORMAT,
+                 "test.json", err);
+    assert_error(tr_import("tallrec", sources, 0, in_folder("song"), &options, NULL, &err), TR_ERR_USAGE,
+                 "needs files", err);
 }
 
 TR_TEST_MAIN(cmocka_unit_test(test_problems_are_counted_and_shown_with_their_line),
@@ -397,5 +476,7 @@ TR_TEST_MAIN(cmocka_unit_test(test_problems_are_counted_and_shown_with_their_lin
              cmocka_unit_test(test_the_same_source_gives_the_same_bytes),
              cmocka_unit_test(test_a_folder_of_something_else_is_not_touched),
              cmocka_unit_test(test_an_import_that_died_leaves_no_data_and_can_be_repeated),
+             cmocka_unit_test(test_a_full_disk_is_reported_and_leaves_no_data),
+             cmocka_unit_test(test_an_import_killed_at_any_moment_leaves_whole_data_or_none),
              cmocka_unit_test(test_files_of_an_earlier_import_do_not_survive),
              cmocka_unit_test(test_published_files_are_told_apart_by_name_or_mark))
