@@ -84,7 +84,7 @@ static const field fields[] = {
     {"balanced", AT(balanced), BOOLEAN},
     {"cutoff", AT(cutoff), INTEGER, 8, 1 << 20, "8 to 1048576 tokens"},
     {"eos", AT(eos), BOOLEAN},
-    {"seed", AT(seed), SEED, 0, 0x1p63, "0 to 2^63 - 1"},
+    {"seed", AT(seed), SEED, .range = "0 to 2^63 - 1"},
     {"shuffle", AT(shuffle), CHOICE, .choices = shuffles},
 };
 
@@ -244,8 +244,8 @@ tr_status tr_recipe_check(const tr_recipe *recipe, tr_error *err)
     for (size_t i = 0; i < N_FIELDS; i++) {
         const field *f = &fields[i];
         const double value = number_at(recipe, f);
-        if (f->kind == BOOLEAN || f->kind == CHOICE || f->kind == TARGETS) continue;
-        if (value >= f->min && value <= f->max && (f->kind != SEED || value < f->max)) continue;
+        const bool ranged = f->kind == INTEGER || f->kind == DOUBLE || f->kind == FLOAT;
+        if (f->kind == SEED ? recipe->seed <= INT64_MAX : !ranged || (value >= f->min && value <= f->max)) continue;
         format_field(recipe, f, text, sizeof text);
         return tr_fail(err, TR_ERR_USAGE, "--%s %s is out of range: it is %s", flag_of(f, flag), text, f->range);
     }

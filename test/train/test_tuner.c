@@ -1,0 +1,732 @@
+/* This file tests whole runs: against PEFT, resumed against straight, stopped in every way that there is. */
+#include "train_testing.h"
+#include "base/progress.h"
+#include "base/rng.h"
+#include "base/system.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- a run and what it leaves behind ---- */
+
+typedef struct {
+    tr_recipe recipe;
+    test_rows rows;
+    const char *folder;
+    double (*auc)(int64_t call, const tr_lora *lora); /* of validation number `call`; NULL: no validation */
+    int64_t calls;
+    int64_t stop_at;        /* step after which the hook stops the run; 0: never */
+    int64_t kill_at;        /* ... kills the process */
+    int64_t poison_at;      /* ... spoils the parameters */
+    double save_seconds;
+    tr_lora *lora;          /* the run's */
+} run;
+
+static tr_status validate(void *user, const tr_lora *lora, tr_validation *out, tr_error *err)
+{
+    run *r = user;
+    (void)err;
+    *out = (tr_validation){.auc = r->auc(r->calls++, lora), .log_loss = 0.7, .rows = 11};
+    return TR_OK;
+}
+
+static tr_status after_step(void *user, const tr_step_record *record, tr_error *err)
+{
+    run *r = user;
+    if (record->step == r->kill_at) kill(getpid(), SIGKILL);
+    if (record->step == r->poison_at) r->lora->params[3] = NAN;
+    if (record->step == r->stop_at) return tr_fail(err, TR_ERR_INTERRUPTED, "stopped by the test");
+    return TR_OK;
+}
+
+static tr_tuning job_of(run *r)
+{
+    return (tr_tuning){.model = tiny_model(), .lora = r->lora, .recipe = &r->recipe, .rows = r->rows.row,
+                       .n_rows = r->rows.n, .folder = r->folder, .model_hash = "model", .valid_hash = "valid",
+                       .base_name = "tiny", .validate = r->auc ? validate : NULL, .validate_user = r,
+                       .on_step = after_step, .on_step_user = r, .save_seconds = r->save_seconds};
+}
+
+static tr_status go(run *r, bool resume, tr_tuning_result *result, tr_error *err)
+{
+    tr_tuning_result unused;
+    tr_lora_free(r->lora);
+    r->lora = fresh_lora(&r->recipe);
+    tr_tuning job = job_of(r);
+    job.resume = resume;
+    *err = (tr_error){0};
+    return tr_tune(&job, result ? result : &unused, err);
+}
+
+static run new_run(const char *name, int n_rows)
+{
+    run r = {.recipe = small_recipe(), .rows = made_rows(n_rows), .folder = scratch(name)};
+    r.folder = strdup(r.folder);
+    scratch_clear(r.folder);
+    tr_log_set(TR_LOG_QUIET);
+    tr_threads_set(1); /* the least trouble with fork */
+    return r;
+}
+
+static void free_run(run *r)
+{
+    free_rows(&r->rows);
+    tr_lora_free(r->lora);
+    free((void *)(uintptr_t)r->folder);
+}
+
+static char *slurp(const char *folder, const char *name, size_t *size)
+{
+    char path[1400], *data;
+    tr_error err;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_ok(tr_file_read(path, 1 << 26, &data, size, &err), err);
+    return data;
+}
+
+static bool exists(const char *folder, const char *name)
+{
+    char path[1400];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return tr_file_exists(path);
+}
+
+/* metrics.jsonl with the only thing that may differ between equal runs taken out. */
+static char *metrics_without_seconds(const char *folder)
+{
+    size_t size, out = 0;
+    char *text = slurp(folder, "metrics.jsonl", &size);
+    for (char *p = text; *p;) {
+        char *seconds = strstr(p, ", \"seconds\": "), *line_end = strchr(p, '\n');
+        if (!seconds || !line_end) break;
+        memmove(text + out, p, (size_t)(seconds - p));
+        out += (size_t)(seconds - p);
+        text[out++] = '\n';
+        p = line_end + 1;
+    }
+    text[out] = '\0';
+    return text;
+}
+
+static int count_lines(const char *folder)
+{
+    char *text = metrics_without_seconds(folder);
+    int n = 0;
+    for (char *p = text; *p; p++) n += *p == '\n';
+    free(text);
+    return n;
+}
+
+static void assert_same_file(const char *a, const char *b, const char *name)
+{
+    size_t n_a, n_b;
+    char *data_a = slurp(a, name, &n_a), *data_b = slurp(b, name, &n_b);
+    if (n_a != n_b || memcmp(data_a, data_b, n_a) != 0) fail_msg("%s differs", name);
+    free(data_a);
+    free(data_b);
+}
+
+static void assert_same_run(const char *a, const char *b)
+{
+    char *lines_a = metrics_without_seconds(a), *lines_b = metrics_without_seconds(b);
+    assert_string_equal(lines_a, lines_b);
+    free(lines_a);
+    free(lines_b);
+    assert_same_file(a, b, "adapter/adapter_model.safetensors");
+    assert_same_file(a, b, "adapter/adapter_config.json");
+    assert_same_file(a, b, "adapter-last/adapter_model.safetensors");
+}
+
+/* An AUC that depends on every bit of the adapter and has its best in the middle of a run. */
+static double wavy_auc(int64_t call, const tr_lora *lora)
+{
+    uint32_t sum = 0;
+    (void)call;
+    for (size_t i = 0; i < lora->n_params; i++) {
+        uint32_t bits;
+        memcpy(&bits, &lora->params[i], 4);
+        sum = sum * 31 + bits;
+    }
+    return (double)(sum % 1000) / 1000;
+}
+
+static double falling_auc(int64_t call, const tr_lora *lora) { return (void)lora, 0.9 - 0.01 * (double)call; }
+static double rising_auc(int64_t call, const tr_lora *lora) { return (void)lora, 0.5 + 0.01 * (double)call; }
+static double level_auc(int64_t call, const tr_lora *lora) { return (void)lora, (void)call, 0.5; }
+static double no_auc(int64_t call, const tr_lora *lora) { return (void)lora, (void)call, NAN; }
+
+/* ---- against PEFT ---- */
+
+typedef struct {
+    const json_t *steps;
+    int64_t seen;
+} peft_steps;
+
+static tr_status compare_step(void *user, const tr_step_record *record, tr_error *err)
+{
+    peft_steps *p = user;
+    const json_t *expected = json_array_get(p->steps, (size_t)p->seen++);
+    (void)err;
+    assert_non_null(expected);
+    assert_close(record->loss, json_number_value(json_object_get(expected, "loss")), 1e-4, "loss");
+    assert_close(record->lr, json_number_value(json_object_get(expected, "lr")), 1e-12, "lr");
+    double norm = json_number_value(json_object_get(expected, "grad_norm"));
+    assert_close(record->grad_norm, norm, 1e-3 * norm, "grad_norm");
+    return TR_OK;
+}
+
+static void test_losses_rates_and_norms_of_each_step_equal_peft(void **state)
+{
+    (void)state;
+    json_t *golden = golden_json("tiny_tuning.json"), *entry;
+    size_t i;
+    tr_log_set(TR_LOG_QUIET);
+    json_array_foreach(json_object_get(golden, "cases"), i, entry) {
+        run r = new_run("peft", 0);
+        r.rows = golden_rows();
+        r.lora = tiny_adapter();
+        r.recipe.lora = r.lora->config;
+        r.recipe.shuffle = TR_SHUFFLE_NONE;
+        r.recipe.micro_tokens = 300;
+        static const char *const same[] = {"schedule", "loss_on"}, *const numbers[] = {"warmup", "lr", "weight_decay",
+                                                                                    "clip", "batch", "epochs"};
+        tr_error err;
+        char text[32];
+        for (int k = 0; k < 2; k++)
+            assert_ok(tr_recipe_set(&r.recipe, same[k], json_string_value(json_object_get(entry, same[k])), &err), err);
+        for (int k = 0; k < 6; k++) {
+            snprintf(text, sizeof text, "%.12g", json_number_value(json_object_get(entry, numbers[k])));
+            assert_ok(tr_recipe_set(&r.recipe, numbers[k], text, &err), err);
+        }
+        float *start = malloc(r.lora->n_params * sizeof *start);
+        memcpy(start, r.lora->params, r.lora->n_params * sizeof *start);
+        peft_steps steps = {.steps = json_object_get(entry, "steps")};
+        tr_tuning job = job_of(&r);
+        job.on_step = compare_step;
+        job.on_step_user = &steps;
+        assert_ok(tr_tune(&job, NULL, &err), err);
+        assert_int_equal(steps.seen, json_array_size(steps.steps));
+        double final = json_number_value(json_object_get(entry, "final_norm"));
+        double moved = json_number_value(json_object_get(entry, "moved_norm"));
+        assert_close(tr_l2_norm(r.lora->params, r.lora->n_params), final, 1e-4 * final, "final norm");
+        for (size_t p = 0; p < r.lora->n_params; p++) start[p] -= r.lora->params[p];
+        assert_close(tr_l2_norm(start, r.lora->n_params), moved, 1e-3 * moved, "moved norm");
+        free(start);
+        free_run(&r);
+    }
+    json_decref(golden);
+}
+
+/* ---- what a run leaves behind ---- */
+
+static void test_a_run_learns_and_leaves_its_folder_complete(void **state)
+{
+    (void)state;
+    run r = new_run("complete", 12);
+    tr_tuning_result result;
+    tr_lora *saved;
+    tr_error err;
+    char path[1400];
+    r.auc = falling_auc;
+    r.recipe.eval_every = 2;
+    r.recipe.lora.dropout = 0.05f;
+    assert_ok(go(&r, false, &result, &err), err);
+    assert_int_equal(result.steps, 9);
+    assert_true(result.last_loss < 0.8 * result.first_loss && result.seconds > 0);
+    assert_true(result.best_step == 2 && result.best_auc == 0.9 && !result.stopped_early);
+    assert_int_equal(r.calls, 5);
+    assert_int_equal(count_lines(r.folder), 9 + 5);
+    assert_true(exists(r.folder, "state.bin"));
+    snprintf(path, sizeof path, "%s/tensorboard", r.folder);
+    assert_true(tr_folder_exists(path));
+    snprintf(path, sizeof path, "%s/adapter-last", r.folder);
+    assert_ok(tr_adapter_load(path, tiny_model(), &saved, &err), err);
+    assert_memory_equal(saved->params, r.lora->params, saved->n_params * sizeof(float));
+    tr_lora_free(saved);
+    snprintf(path, sizeof path, "%s/adapter", r.folder);
+    assert_ok(tr_adapter_load(path, tiny_model(), &saved, &err), err);
+    assert_memory_not_equal(saved->params, r.lora->params, saved->n_params * sizeof(float));
+    tr_lora_free(saved);
+    free_run(&r);
+}
+
+static void test_metrics_lines_hold_the_documented_fields(void **state)
+{
+    (void)state;
+    run r = new_run("fields", 7);
+    tr_error err;
+    size_t size;
+    r.auc = level_auc;
+    r.recipe.epochs = 1;
+    assert_ok(go(&r, false, NULL, &err), err);
+    char *text = slurp(r.folder, "metrics.jsonl", &size), *rest;
+    static const char *const step_keys[] = {"step", "epoch", "loss", "lr", "grad_norm", "tokens", "nodes", "targets", "seconds"};
+    static const char *const valid_keys[] = {"step", "valid_auc", "valid_rows", "valid_log_loss", "seconds"};
+    int line_number = 0;
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest), line_number++) {
+        json_t *object = json_loads(line, 0, NULL);
+        assert_non_null(object);
+        if (line_number < 2)
+            for (int i = 0; i < 9; i++) assert_true(json_is_number(json_object_get(object, step_keys[i])));
+        else
+            for (int i = 0; i < 5; i++) assert_true(json_is_number(json_object_get(object, valid_keys[i])));
+        if (line_number == 1) assert_int_equal(json_integer_value(json_object_get(object, "epoch")), 1);
+        if (line_number == 2) assert_true(json_is_true(json_object_get(object, "best")));
+        json_decref(object);
+    }
+    assert_int_equal(line_number, 3);
+    free(text);
+    free_run(&r);
+}
+
+static void test_without_validation_the_best_adapter_is_the_last(void **state)
+{
+    (void)state;
+    run r = new_run("unvalidated", 6);
+    tr_error err;
+    char last[1400], best[1400];
+    assert_ok(go(&r, false, NULL, &err), err);
+    snprintf(last, sizeof last, "%s/adapter-last", r.folder);
+    snprintf(best, sizeof best, "%s/adapter", r.folder);
+    assert_same_file(last, best, "adapter_model.safetensors");
+    free_run(&r);
+}
+
+static void test_patience_stops_a_run_early(void **state)
+{
+    (void)state;
+    static double (*const aucs[])(int64_t, const tr_lora *) = {falling_auc, level_auc, rising_auc};
+    for (int i = 0; i < 3; i++) {
+        run r = new_run("patience", 20);
+        tr_tuning_result result;
+        tr_error err;
+        r.auc = aucs[i];
+        r.recipe.eval_every = 1;
+        r.recipe.patience = 3;
+        assert_ok(go(&r, false, &result, &err), err);
+        bool rising = aucs[i] == rising_auc;
+        assert_int_equal(result.stopped_early, !rising);
+        assert_int_equal(result.steps, rising ? 12 : 4); /* an equal AUC is not a better one */
+        assert_int_equal(result.best_step, rising ? 12 : 1);
+        assert_ok(go(&r, true, &result, &err), err); /* resuming a finished run does nothing */
+        assert_int_equal(result.steps, rising ? 12 : 4);
+        assert_int_equal(count_lines(r.folder), rising ? 24 : 8);
+        free_run(&r);
+    }
+}
+
+/* ---- resuming ---- */
+
+static run resumable(const char *name)
+{
+    run r = new_run(name, 13);
+    r.auc = wavy_auc;
+    r.recipe.eval_every = 2;
+    r.recipe.lora.dropout = 0.1f;
+    r.recipe.schedule = TR_SCHEDULE_COSINE;
+    r.recipe.warmup = 3;
+    return r;
+}
+
+static void test_stopped_and_resumed_equals_straight_bit_for_bit(void **state)
+{
+    (void)state;
+    run straight = resumable("straight");
+    tr_error err;
+    assert_ok(go(&straight, false, NULL, &err), err);
+    for (int64_t stop_at = 1; stop_at <= 9; stop_at += 3) {
+        run r = resumable("stopped");
+        r.stop_at = stop_at;
+        assert_error(go(&r, false, NULL, &err), TR_ERR_INTERRUPTED, "stopped by the test", err);
+        assert_true(exists(r.folder, "adapter/adapter_config.json") && exists(r.folder, "adapter-last/adapter_config.json"));
+        r.stop_at = stop_at + 2;
+        tr_status status = go(&r, true, NULL, &err);
+        assert_int_equal(status, stop_at + 2 <= 9 ? TR_ERR_INTERRUPTED : TR_OK);
+        r.stop_at = 0;
+        assert_ok(go(&r, true, NULL, &err), err);
+        assert_same_run(straight.folder, r.folder);
+        assert_memory_equal(straight.lora->params, r.lora->params, r.lora->n_params * sizeof(float));
+        free_run(&r);
+    }
+    free_run(&straight);
+}
+
+/* Runs in a child that is killed at a step, or after some microseconds; true when it got to its end. */
+static bool go_until_killed(run *r, bool resume, useconds_t microseconds)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        tr_error err;
+        _exit(go(r, resume, NULL, &err) == TR_OK ? 0 : 1);
+    }
+    if (microseconds) {
+        usleep(microseconds);
+        kill(child, SIGKILL);
+    }
+    int status;
+    assert_true(waitpid(child, &status, 0) == child);
+    if (WIFEXITED(status)) assert_int_equal(WEXITSTATUS(status), 0);
+    return WIFEXITED(status);
+}
+
+static void test_killed_and_resumed_equals_straight_bit_for_bit(void **state)
+{
+    (void)state;
+    run straight = resumable("straight-again");
+    assert_true(go_until_killed(&straight, false, 0));
+    for (int64_t kill_at = 1; kill_at <= 9; kill_at += 3)
+        for (int often = 0; often < 2; often++) {
+            run r = resumable("killed");
+            r.kill_at = kill_at;
+            r.save_seconds = often ? 1e-9 : 0;
+            assert_false(go_until_killed(&r, false, 0));
+            r.kill_at = 0;
+            assert_true(go_until_killed(&r, true, 0));
+            assert_same_run(straight.folder, r.folder);
+            free_run(&r);
+        }
+    free_run(&straight);
+}
+
+static void test_killed_at_any_moment_and_resumed_equals_straight(void **state)
+{
+    (void)state;
+    run straight = resumable("straight-third"), r = resumable("hunted");
+    assert_true(go_until_killed(&straight, false, 0));
+    r.save_seconds = 1e-9;
+    bool done = false;
+    int kills = 0;
+    for (double limit = 4000; !done && kills < 200; kills++, limit *= 1.07) /* longer each time, so that it ends */
+        done = go_until_killed(&r, true, (useconds_t)(limit * (0.5 + tr_rng_uniform(5, TR_RNG_TEST, 0, (uint64_t)kills))));
+    print_message("# killed %d times\n", kills - 1);
+    assert_true(done && kills > 1);
+    assert_same_run(straight.folder, r.folder);
+    free_run(&straight);
+    free_run(&r);
+}
+
+static void test_results_do_not_depend_on_threads(void **state)
+{
+    (void)state;
+    run one = resumable("one-thread"), two = resumable("two-threads");
+    tr_error err;
+    tr_threads_set(1);
+    assert_ok(go(&one, false, NULL, &err), err);
+    tr_threads_set(2);
+    assert_ok(go(&two, false, NULL, &err), err);
+    tr_threads_set(0);
+    assert_same_run(one.folder, two.folder);
+    free_run(&one);
+    free_run(&two);
+}
+
+static void expect_refused_resume(run *r, tr_status status, const char *text)
+{
+    tr_error err;
+    assert_error(go(r, true, NULL, &err), status, text, err);
+}
+
+static void test_a_state_of_another_run_is_refused_by_name(void **state)
+{
+    (void)state;
+    run r = resumable("refused");
+    tr_error err;
+    r.stop_at = 3;
+    assert_error(go(&r, false, NULL, &err), TR_ERR_INTERRUPTED, "stopped", err);
+    assert_error(go(&r, false, NULL, &err), TR_ERR_USAGE, "already holds a run", err);
+    r.stop_at = 0;
+    tr_recipe recipe = r.recipe;
+    r.recipe.lr = 0.01;
+    expect_refused_resume(&r, TR_ERR_MISMATCH, "--lr 0.005, now it is 0.01");
+    r.recipe = recipe;
+    r.recipe.lora.targets = 1u << TR_Q;
+    expect_refused_resume(&r, TR_ERR_MISMATCH, "--targets");
+    r.recipe = recipe;
+    r.rows.n--;
+    expect_refused_resume(&r, TR_ERR_MISMATCH, "other training rows");
+    r.rows.n++;
+    r.rows.row[4].weight = 2;
+    expect_refused_resume(&r, TR_ERR_MISMATCH, "other training rows");
+    r.rows.row[4].weight = 1;
+
+    tr_tuning job = job_of(&r);
+    job.resume = true;
+    tr_lora *lora = fresh_lora(&recipe);
+    job.lora = lora;
+    job.model_hash = "another";
+    assert_error(tr_tune(&job, NULL, &err), TR_ERR_MISMATCH, "another model", err);
+    job.model_hash = "model";
+    job.valid_hash = "another";
+    assert_error(tr_tune(&job, NULL, &err), TR_ERR_MISMATCH, "other validation rows", err);
+    job.valid_hash = "valid";
+    lora->params[0] += 1;
+    assert_error(tr_tune(&job, NULL, &err), TR_ERR_MISMATCH, "another initial adapter", err);
+    tr_lora_free(lora);
+    assert_ok(go(&r, true, NULL, &err), err);
+    free_run(&r);
+}
+
+static void test_a_damaged_state_is_refused(void **state)
+{
+    (void)state;
+    run r = resumable("damaged");
+    tr_error err;
+    size_t size;
+    char path[1400];
+    r.stop_at = 3;
+    assert_error(go(&r, false, NULL, &err), TR_ERR_INTERRUPTED, "stopped", err);
+    snprintf(path, sizeof path, "%s/state.bin", r.folder);
+    char *good = slurp(r.folder, "state.bin", &size), *bad = malloc(size);
+    static const size_t at[] = {3, 15, 16, 30, 900, 5000};
+    for (size_t i = 0; i < 6; i++) {
+        memcpy(bad, good, size);
+        bad[at[i]] ^= 8;
+        assert_ok(tr_file_write(path, bad, size, &err), err);
+        expect_refused_resume(&r, i == 1 ? TR_ERR_UNSUPPORTED : TR_ERR_FORMAT, "state.bin");
+    }
+    for (size_t cut = 0; cut < size; cut += size / 7 + 1) {
+        assert_ok(tr_file_write(path, good, cut, &err), err);
+        expect_refused_resume(&r, TR_ERR_FORMAT, "damaged");
+    }
+    assert_ok(tr_file_write(path, good, size, &err), err);
+    free(bad);
+    free(good);
+    snprintf(path, sizeof path, "%s/metrics.jsonl", r.folder);
+    assert_int_equal(truncate(path, 10), 0);
+    expect_refused_resume(&r, TR_ERR_MISMATCH, "metrics.jsonl");
+    free_run(&r);
+}
+
+static void test_two_processes_cannot_tune_in_one_folder(void **state)
+{
+    (void)state;
+    run r = resumable("locked");
+    tr_metrics other;
+    tr_error err;
+    assert_ok(tr_folder_create(r.folder, &err), err);
+    assert_ok(tr_metrics_open(r.folder, 0, &other, &err), err);
+    assert_error(go(&r, true, NULL, &err), TR_ERR_USAGE, "another process", err);
+    tr_metrics_close(&other);
+    assert_ok(go(&r, true, NULL, &err), err);
+    free_run(&r);
+}
+
+/* ---- stopping ---- */
+
+static void test_nan_stops_and_keeps_the_last_good_state(void **state)
+{
+    (void)state;
+    tr_tuning_result result;
+    tr_error err;
+    run huge = resumable("nan-huge");
+    huge.auc = NULL;
+    huge.rows.row[7].weight = 1e30f;
+    huge.recipe.shuffle = TR_SHUFFLE_NONE;
+    assert_error(go(&huge, false, &result, &err), TR_ERR_NUMERIC, "step 2", err);
+    assert_non_null(strstr(err.hint, "adapter-last"));
+    assert_int_equal(result.steps, 1);
+    for (size_t i = 0; i < huge.lora->n_params; i++) assert_true(isfinite(huge.lora->params[i]));
+    assert_int_equal(count_lines(huge.folder), 1);
+    char last[1400];
+    tr_lora *saved;
+    snprintf(last, sizeof last, "%s/adapter-last", huge.folder);
+    assert_ok(tr_adapter_load(last, tiny_model(), &saved, &err), err);
+    assert_memory_equal(saved->params, huge.lora->params, saved->n_params * sizeof(float));
+    tr_lora_free(saved);
+    free_run(&huge);
+}
+
+static void test_a_poisoned_parameter_is_noticed_at_the_next_step(void **state)
+{
+    (void)state;
+    run r = new_run("poisoned", 10);
+    tr_error err;
+    r.poison_at = 2;
+    assert_error(go(&r, false, NULL, &err), TR_ERR_NUMERIC, "step 3: the loss is nan", err);
+    free_run(&r);
+    r = new_run("undefined", 10);
+    r.auc = no_auc;
+    assert_error(go(&r, false, NULL, &err), TR_ERR_NUMERIC, "validation AUC", err);
+    free_run(&r);
+}
+
+static void test_clipping_bounds_the_first_update(void **state)
+{
+    (void)state;
+    for (int clip = 0; clip < 2; clip++) {
+        run r = new_run("clip", 5);
+        tr_error err;
+        json_t *line;
+        size_t size;
+        r.recipe.steps = 1;
+        r.recipe.clip = clip ? 1e-12 : 0; /* far below AdamW's eps, so that it shows in the update */
+        tr_lora *start = fresh_lora(&r.recipe);
+        assert_ok(go(&r, false, NULL, &err), err);
+        char *text = slurp(r.folder, "metrics.jsonl", &size);
+        line = json_loads(text, 0, NULL);
+        assert_true(json_number_value(json_object_get(line, "grad_norm")) > 0.01); /* as it was before clipping */
+        for (size_t i = 0; i < start->n_params; i++) start->params[i] -= r.lora->params[i];
+        double moved = tr_l2_norm(start->params, start->n_params);
+        assert_true(clip ? moved < 1e-5 : moved > 1e-2);
+        json_decref(line);
+        free(text);
+        tr_lora_free(start);
+        free_run(&r);
+    }
+}
+
+static void test_interrupt_finishes_the_step_and_says_how_to_go_on(void **state)
+{
+    (void)state;
+    run r = resumable("interrupted");
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) { /* the flag stays set: not in this process */
+        tr_error err;
+        tr_interrupt_catch();
+        raise(SIGINT);
+        tr_status status = go(&r, false, NULL, &err);
+        _exit(status == TR_ERR_INTERRUPTED && strstr(err.hint, "--resume") ? 7 : 1);
+    }
+    int status;
+    assert_true(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+    assert_true(exists(r.folder, "state.bin"));
+    free_run(&r);
+}
+
+static void test_a_full_disk_leaves_the_earlier_state_whole(void **state)
+{
+    (void)state;
+    run r = resumable("full"), straight = resumable("full-straight");
+    assert_true(go_until_killed(&straight, false, 0));
+    r.stop_at = 4;
+    tr_error err;
+    assert_error(go(&r, false, NULL, &err), TR_ERR_INTERRUPTED, "stopped", err);
+    r.stop_at = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit limit = {.rlim_cur = 1500, .rlim_max = 1500}; /* room for a few lines of metrics, not for a state */
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &limit);
+        _exit(go(&r, true, NULL, &err) == TR_ERR_IO ? 7 : 1);
+    }
+    int status;
+    assert_true(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+    assert_true(go_until_killed(&r, true, 0));
+    assert_same_run(straight.folder, r.folder);
+    free_run(&r);
+    free_run(&straight);
+}
+
+/* ---- the plan ---- */
+
+static void test_the_plan_says_what_the_run_then_does(void **state)
+{
+    (void)state;
+    for (int micro = 30; micro < 300; micro *= 3) {
+        run r = new_run("plan", 23);
+        tr_tuning_plan plan;
+        tr_error err;
+        size_t size;
+        int64_t tokens = 0, nodes = 0, steps = 0;
+        r.recipe.micro_tokens = micro;
+        r.lora = fresh_lora(&r.recipe);
+        tr_tuning job = job_of(&r);
+        assert_ok(tr_tune_plan(&job, &plan, &err), err);
+        assert_false(tr_folder_exists(r.folder));
+        assert_ok(go(&r, false, NULL, &err), err);
+        char *text = slurp(r.folder, "metrics.jsonl", &size), *rest;
+        for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest), steps++) {
+            json_t *object = json_loads(line, 0, NULL);
+            tokens += json_integer_value(json_object_get(object, "tokens"));
+            nodes += json_integer_value(json_object_get(object, "nodes"));
+            json_decref(object);
+        }
+        free(text);
+        assert_true(plan.steps == steps && plan.tokens == tokens && plan.nodes == nodes);
+        assert_true(plan.epochs == 3 && plan.rows == 69 && plan.n_params == r.lora->n_params);
+        assert_true(plan.session_bytes == tr_session_bytes(tiny_model(), &plan.limits.session));
+        assert_true(plan.total_bytes > plan.session_bytes + 20 * plan.n_params);
+        free_run(&r);
+    }
+}
+
+static void test_a_plan_beyond_memory_is_refused_with_numbers(void **state)
+{
+    (void)state;
+    run r = new_run("memory", 6);
+    tr_error err;
+    r.lora = fresh_lora(&r.recipe);
+    tr_tuning job = job_of(&r);
+    job.other_bytes = (size_t)1 << 50;
+    assert_error(tr_tune(&job, NULL, &err), TR_ERR_MEMORY, "1125899.91 GB", err);
+    assert_non_null(strstr(err.hint, "--micro-tokens"));
+    assert_false(tr_folder_exists(r.folder));
+    free_run(&r);
+}
+
+static void expect_refused_job(run *r, tr_status status, const char *text)
+{
+    tr_error err;
+    assert_error(go(r, false, NULL, &err), status, text, err);
+    assert_false(tr_folder_exists(r->folder));
+}
+
+static void test_jobs_that_cannot_work_are_refused_before_starting(void **state)
+{
+    (void)state;
+    run r = new_run("hopeless", 6);
+    const tr_sequence row = r.rows.row[2];
+    r.rows.row[2].first_target = row.n_tokens;
+    expect_refused_job(&r, TR_ERR_VALUE, "row 3 has no answer");
+    r.rows.row[2] = row;
+    r.rows.row[2].weight = NAN;
+    expect_refused_job(&r, TR_ERR_VALUE, "row 3 has the weight");
+    r.rows.row[2] = row;
+    int32_t *token = (int32_t *)(uintptr_t)row.token, kept = token[1];
+    token[1] = 1 << 20;
+    expect_refused_job(&r, TR_ERR_VALUE, "row 3 has token 1048576");
+    token[1] = kept;
+    int n_context = tiny_model()->config.n_context;
+    tiny_model()->config.n_context = row.n_tokens - 2;
+    expect_refused_job(&r, TR_ERR_VALUE, "--cutoff");
+    tiny_model()->config.n_context = n_context;
+    r.recipe.steps = 1;
+    r.recipe.warmup = 5;
+    expect_refused_job(&r, TR_ERR_USAGE, "--warmup 5");
+    r.rows.n = 0;
+    expect_refused_job(&r, TR_ERR_VALUE, "no rows");
+    r.rows.n = 6;
+    r.recipe.warmup = 0;
+    r.recipe.batch = 0;
+    expect_refused_job(&r, TR_ERR_USAGE, "--batch 0");
+    free_run(&r);
+}
+
+TR_TEST_MAIN(cmocka_unit_test(test_killed_and_resumed_equals_straight_bit_for_bit),
+             cmocka_unit_test(test_killed_at_any_moment_and_resumed_equals_straight),
+             cmocka_unit_test(test_interrupt_finishes_the_step_and_says_how_to_go_on),
+             cmocka_unit_test(test_a_full_disk_leaves_the_earlier_state_whole),
+             cmocka_unit_test(test_losses_rates_and_norms_of_each_step_equal_peft),
+             cmocka_unit_test(test_a_run_learns_and_leaves_its_folder_complete),
+             cmocka_unit_test(test_metrics_lines_hold_the_documented_fields),
+             cmocka_unit_test(test_without_validation_the_best_adapter_is_the_last),
+             cmocka_unit_test(test_patience_stops_a_run_early),
+             cmocka_unit_test(test_stopped_and_resumed_equals_straight_bit_for_bit),
+             cmocka_unit_test(test_results_do_not_depend_on_threads),
+             cmocka_unit_test(test_a_state_of_another_run_is_refused_by_name),
+             cmocka_unit_test(test_a_damaged_state_is_refused),
+             cmocka_unit_test(test_two_processes_cannot_tune_in_one_folder),
+             cmocka_unit_test(test_nan_stops_and_keeps_the_last_good_state),
+             cmocka_unit_test(test_a_poisoned_parameter_is_noticed_at_the_next_step),
+             cmocka_unit_test(test_clipping_bounds_the_first_update),
+             cmocka_unit_test(test_the_plan_says_what_the_run_then_does),
+             cmocka_unit_test(test_a_plan_beyond_memory_is_refused_with_numbers),
+             cmocka_unit_test(test_jobs_that_cannot_work_are_refused_before_starting))
