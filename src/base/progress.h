@@ -5,8 +5,7 @@
 
 #include "base/error.h"
 
-typedef enum { TR_LOG_QUIET = 0, TR_LOG_NORMAL = 1 } tr_log_level;
-void tr_log_set(tr_log_level level);
+/* How much is shown is set by tr_log_set (tallrec.h). */
 
 /* A plain line on standard error (a newline is added); first clears a progress line being shown. */
 void tr_note(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -14,9 +14,7 @@ size_t tr_memory_resident(void);
 size_t tr_memory_peak(void);
 size_t tr_memory_available(void);
 
-/* Number of threads that parallel loops use; n <= 0 means one per physical processor available to the process.
- * Results never depend on it. */
-void tr_threads_set(int n);
+/* Number of threads that parallel loops use: what tr_threads_set (tallrec.h) said. Results never depend on it. */
 int tr_threads(void);
 
 /* Bytes of level-2 cache of one core (a conservative 256 KiB when unknown). */
@@ -36,8 +34,7 @@ tr_status tr_cpu_detect(tr_cpu_level *out, tr_error *err);
 const char *tr_cpu_name(tr_cpu_level level);
 bool tr_cpu_has(tr_cpu_level level);
 
-/* Ctrl-C. After tr_interrupt_catch the first SIGINT or SIGTERM sets a flag, the second ends the process. */
-void tr_interrupt_catch(void);
+/* Ctrl-C. After tr_interrupt_catch (tallrec.h) the first SIGINT or SIGTERM sets this, the second ends the process. */
 bool tr_interrupted(void);
 
 #endif

@@ -8,8 +8,6 @@
 #include "base/sha256.h"
 #include <jansson.h>
 
-typedef enum { TR_TRAIN = 0, TR_VALID, TR_TEST, TR_N_SPLITS } tr_split;
-
 /* "train", "valid", "test". */
 const char *tr_split_name(tr_split split);
 /* TR_ERR_USAGE for another word. */
