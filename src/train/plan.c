@@ -14,8 +14,8 @@ typedef struct {
     int64_t nodes, targets; /* of a whole batch */
 } largest;
 
-static tr_status count_batch(const tr_tuning *t, const tr_sequence *batch, int n, int32_t *order, tr_tuning_plan *plan,
-                             largest *most, tr_error *err)
+static tr_status count_batch(const tr_tuning *t, const tr_sequence *batch, int n, int32_t *order,
+                             tr_tuning_plan *plan, largest *most, tr_error *err)
 {
     int32_t *group_end;
     int n_groups;
@@ -86,8 +86,8 @@ static tr_status check_rate(const tr_recipe *recipe, int64_t steps, tr_error *er
 {
     for (int64_t s = 0; s < steps; s++)
         if (tr_schedule_lr(recipe->schedule, recipe->lr, recipe->warmup, steps, s) > 0) return TR_OK;
-    tr_fail(err, TR_ERR_USAGE, "the learning rate would be 0 in all %lld steps: --warmup %d has no end", (long long)steps,
-            recipe->warmup);
+    tr_fail(err, TR_ERR_USAGE, "the learning rate would be 0 in all %lld steps: --warmup %d has no end",
+            (long long)steps, recipe->warmup);
     return tr_hint(err, "use --warmup 0, or more --epochs");
 }
 
@@ -124,5 +124,5 @@ tr_status tr_tune_check_memory(const tr_tuning_plan *plan, tr_error *err)
             tr_format_bytes((double)plan->total_bytes, total, sizeof total),
             tr_format_bytes((double)plan->session_bytes, session, sizeof session), plan->max_micro_nodes,
             tr_format_bytes((double)plan->available_bytes, available, sizeof available));
-    return tr_hint(err, "use a smaller --micro-tokens: the batch is cut into smaller pieces, the loss stays the same");
+    return tr_hint(err, "use a smaller --micro-tokens: batches are cut into smaller pieces, the loss stays the same");
 }
