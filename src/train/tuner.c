@@ -89,8 +89,8 @@ static void show(run *r, const tr_step_record *record)
 {
     const tr_run_position *p = &r->state.position;
     char detail[160], auc[32] = "", memory[32];
-    if (p->best_step > 0) snprintf(auc, sizeof auc, "  best AUC %.4f", p->best_auc);
-    snprintf(detail, sizeof detail, "loss %.4f%s  %.0f tokens/s  %s", p->last_loss, auc,
+    if (p->best_step > 0) snprintf(auc, sizeof auc, "  AUC %.3f", p->best_auc);
+    snprintf(detail, sizeof detail, "loss %.3f%s  %.0f tok/s  %s", p->last_loss, auc,
              record->seconds > 0 ? (double)record->sums.tokens / record->seconds : 0,
              tr_format_bytes((double)tr_memory_resident(), memory, sizeof memory));
     tr_progress_update(&r->progress, (size_t)p->step, detail);
