@@ -262,6 +262,9 @@ static tr_status find_place(run *r, tr_error *err)
     TR_TRY(tr_folder_create(r->job->folder, err));
     if (exists) TR_TRY(tr_checkpoint_load(r->state_path, &r->state, err));
     TR_TRY(tr_metrics_open(r->job->folder, p->metrics_bytes, &r->metrics, err));
+    tr_folder_clear_temporaries(r->job->folder); /* metrics.jsonl is locked: the run is ours */
+    tr_folder_clear_temporaries(r->best_folder);
+    tr_folder_clear_temporaries(r->last_folder);
     if (exists && strcmp(p->cpu, cpu) != 0)
         tr_warn("the run was started with %s instructions and goes on with %s: the last digits will differ", p->cpu,
                 cpu);

@@ -69,6 +69,12 @@ static void test_killed_and_resumed_equals_straight_bit_for_bit(void **state)
     free_run(&straight);
 }
 
+static int refuse_temporary(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+    (void)info, (void)type, (void)ftw;
+    return strstr(path, ".tmp.") != NULL;
+}
+
 static void test_killed_at_any_moment_and_resumed_equals_straight(void **state)
 {
     (void)state;
@@ -79,6 +85,7 @@ static void test_killed_at_any_moment_and_resumed_equals_straight(void **state)
     unsigned kills = 0;
     for (double limit = 4000; !done && kills < 200; kills++, limit *= 1.07) /* longer each time, so that it ends */
         done = go_until_killed(&r, true, (useconds_t)(limit * (0.5 + tr_rng_uniform(5, TR_RNG_TEST, 0, kills))));
+    assert_int_equal(nftw(r.folder, refuse_temporary, 8, FTW_PHYS), 0);
     print_message("# killed %u times\n", kills - 1);
     assert_true(done && kills > 1);
     assert_same_run(straight.folder, r.folder);
