@@ -216,6 +216,34 @@ static void test_a_poisoned_parameter_is_noticed_at_the_next_step(void **state)
     free_run(&r);
 }
 
+static tr_status collect_loss(void *user, const tr_step_record *record, tr_error *err)
+{
+    double *loss = user;
+    (void)err;
+    loss[record->step - 1] = record->loss;
+    return TR_OK;
+}
+
+static void test_dropout_draws_new_masks_each_step(void **state)
+{
+    (void)state;
+    for (int with = 0; with < 2; with++) {
+        run r = new_run("dropout", 5); /* all rows in every batch, and a rate too small to change a float */
+        double loss[3];
+        tr_error err;
+        r.lora = tiny_adapter();
+        r.lora->config.dropout = with ? 0.3f : 0;
+        r.recipe.lora = r.lora->config;
+        r.recipe.lr = 1e-30;
+        tr_tuning job = job_of(&r);
+        job.on_step = collect_loss;
+        job.on_step_user = loss;
+        assert_ok(tr_tune(&job, NULL, &err), err);
+        assert_true(with ? loss[0] != loss[1] && loss[1] != loss[2] : loss[0] == loss[1] && loss[1] == loss[2]);
+        free_run(&r);
+    }
+}
+
 static void test_clipping_bounds_the_first_update(void **state)
 {
     (void)state;
@@ -334,6 +362,7 @@ TR_TEST_MAIN(cmocka_unit_test(test_losses_rates_and_norms_of_each_step_equal_pef
              cmocka_unit_test(test_results_do_not_depend_on_threads),
              cmocka_unit_test(test_nan_stops_and_keeps_the_last_good_state),
              cmocka_unit_test(test_a_poisoned_parameter_is_noticed_at_the_next_step),
+             cmocka_unit_test(test_dropout_draws_new_masks_each_step),
              cmocka_unit_test(test_clipping_bounds_the_first_update),
              cmocka_unit_test(test_the_plan_says_what_the_run_then_does),
              cmocka_unit_test(test_a_plan_beyond_memory_is_refused_with_numbers),
