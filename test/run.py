@@ -5,7 +5,7 @@
 
 A program is one of
     test/ROOM/test_NAME.c     executable BUILD/test/test_NAME
-    test/fuzz/fuzz_NAME.c     executable BUILD/test/fuzz/replay_NAME: the short fuzz run
+    test/fuzz/fuzz_NAME.c     executable BUILD/test/test_fuzz_NAME: the short fuzz run
     test/ROOM/test_NAME.py    script that runs the program TALLREC_BIN of each build folder
     test/layering.py, test/style.py, test/tools/test_NAME.py     of the source and its scripts, once
 and prints TAP. A program that crashes, hangs, prints no plan, or fewer results than planned, is one failure with its
@@ -85,7 +85,7 @@ def programs_of(build):
     for source in sorted(ROOT.glob('test/*/*')):
         room, stem = source.parent.name, source.stem
         if source.suffix == '.c' and room == 'fuzz' and stem.startswith('fuzz_'):
-            executable = build / 'test/fuzz' / stem.replace('fuzz_', 'replay_', 1)
+            executable = build / f'test/test_{stem}'
         elif source.suffix == '.c' and stem.startswith('test_'):
             executable = build / 'test' / stem
         elif source.suffix == '.py' and stem.startswith('test_') and room != 'tools':
