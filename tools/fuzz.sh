@@ -17,7 +17,7 @@ for target in "$build"/test/fuzz/fuzz_*; do
     mkdir -p "$corpus"
     n=$((n + 1))
     echo "fuzzing $name for $seconds s"
-    if "$target" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
+    if "$target" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 -close_fd_mask=2 -print_final_stats=1 \
         -artifact_prefix="$build/crashes/$name-" "$corpus" test/golden/format >"$log" 2>&1; then
         grep -E 'stat::(number_of_executed_units|new_units_added)' "$log" | sed 's/^stat::/  /'
     else
