@@ -47,12 +47,16 @@ def cpu_levels():
     return levels
 
 
-# Programs that run once for each of several settings: pattern of their name -> variable, its values.
-# A variable that the environment sets already is left alone.
+# Programs that run once for each of several settings: pattern of their name -> variable, its values. The first
+# pattern that fits counts. A variable that the environment sets already is left alone.
 VARIANTS = [
+    ('model/test_smollm2', 'TALLREC_CPU', cpu_levels()[-1:]),  # minutes at a slower level; test_model has them all
     ('kernel/*', 'TALLREC_CPU', cpu_levels()),
     ('model/*', 'TALLREC_CPU', cpu_levels()),
 ]
+
+# Programs that take minutes start first, so that the suite does not end by waiting for one of them.
+LONG = ['model/test_smollm2']
 
 
 @dataclass
@@ -112,6 +116,7 @@ def all_programs(builds, wanted):
              for script in scripts]
     for build in builds:
         found += [variant for program in programs_of(build) for variant in with_variants(program)]
+    found.sort(key=lambda program: program.name not in LONG)
     if wanted:
         found = [p for p in found if wanted in p.label or fnmatch.fnmatch(p.name, wanted)]
     return found
