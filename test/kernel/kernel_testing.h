@@ -12,11 +12,15 @@
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
+static inline const tr_kernels *kernels_if_present(int level)
+{
+    return tr_cpu_has((tr_cpu_level)level) ? tr_kernels_at((tr_cpu_level)level) : NULL;
+}
+
 /* The body runs with `kernels` set to the table of each level, the oracle's included. */
-#define FOR_EACH_LEVEL(kernels)                                                      \
-    for (int level_ = TR_CPU_ORACLE; level_ <= TR_CPU_AVX512; level_++)              \
-        for (const tr_kernels *kernels = tr_cpu_has((tr_cpu_level)level_) ? tr_kernels_at((tr_cpu_level)level_) : NULL; \
-             kernels; kernels = NULL)
+#define FOR_EACH_LEVEL(kernels)                                         \
+    for (int level_ = TR_CPU_ORACLE; level_ <= TR_CPU_AVX512; level_++) \
+        for (const tr_kernels *kernels = kernels_if_present(level_); kernels; kernels = NULL)
 
 /* Vector lengths and their neighbours. */
 static const int odd_sizes[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129};

@@ -21,7 +21,8 @@ static void try_row(tr_type type, size_t n, bool plausible)
     float *expected = take(n);
     tr_dequantize(type, source, expected, n);
     FOR_EACH_LEVEL(kernels) {
-        CASE("dequantize %s %s n %zu plausible %d", tr_cpu_name(kernels->level), tr_type_name((uint32_t)type), n, plausible);
+        CASE("dequantize %s %s n %zu plausible %d", tr_cpu_name(kernels->level), tr_type_name((uint32_t)type), n,
+             plausible);
         float *got = take(n);
         kernels->dequantize(type, source, got, n);
         same_values(got, expected, n);

@@ -72,7 +72,8 @@ static void try_small(const tr_kernels *kernels, int m, int n, int k, bool trans
          accumulate);
     float *a = transposed ? take_matrix(k, m, a_col, true) : take_matrix(m, k, a_row, true);
     float *b = take_matrix(k, n, ldb, true), *c = take_matrix(m, n, ldc, accumulate);
-    float *before = take_copy(c, (size_t)(m - 1) * ldc + (size_t)n), *halves = take_copy(before, (size_t)(m - 1) * ldc + (size_t)n);
+    const size_t size = (size_t)(m - 1) * ldc + (size_t)n;
+    float *before = take_copy(c, size), *halves = take_copy(c, size);
     kernels->gemm_small(m, n, k, a, a_row, a_col, b, ldb, c, ldc, accumulate);
     check_product(m, n, k, a, a_row, a_col, b, ldb, c, ldc, accumulate ? before : NULL);
     /* In two parts, cut at any row: the same bits. */
@@ -80,7 +81,7 @@ static void try_small(const tr_kernels *kernels, int m, int n, int k, bool trans
     kernels->gemm_small(cut, n, k, a, a_row, a_col, b, ldb, halves, ldc, accumulate);
     kernels->gemm_small(m - cut, n, k, a + (size_t)cut * a_row, a_row, a_col, b, ldb, halves + (size_t)cut * ldc, ldc,
                         accumulate);
-    same_bits(halves, c, (size_t)(m - 1) * ldc + (size_t)n);
+    same_bits(halves, c, size);
     release_arrays();
 }
 

@@ -163,7 +163,8 @@ static void test_inverse_rope_is_the_gradient(void **state)
                 const int size = 2 * head_dims[d], position = 77;
                 CASE("rope %s head_dim %d interleaved %d", tr_cpu_name(kernels->level), head_dims[d], interleaved);
                 float *table = take_angles(head_dims[d]), *x = take_random((size_t)size, 1);
-                float *dy = take_random((size_t)size, 1), *y = take_copy(x, (size_t)size), *dx = take_copy(dy, (size_t)size);
+                float *dy = take_random((size_t)size, 1);
+                float *y = take_copy(x, (size_t)size), *dx = take_copy(dy, (size_t)size);
                 kernels->rope(y, 0, 1, 2, head_dims[d], &position, table, interleaved, false);
                 kernels->rope(dx, 0, 1, 2, head_dims[d], &position, table, interleaved, true);
                 double forward = 0, backward = 0;
@@ -181,8 +182,9 @@ static void test_inverse_rope_is_the_gradient(void **state)
 static double swiglu(double g, double u) { return g / (1 + exp(-g)) * u; }
 
 /* Values around which exp leaves the range of float, and ordinary ones. */
-static const float hard_values[] = {0, -0.f, 1e-30f, -1e-30f, 1, -1, 5.5f, -7.25f, 20, -20, 80, -80, 87.2f, -87.2f, 87.4f,
-                                    -87.4f, 88.3f, -88.3f, 88.5f, -88.5f, 104, -104, 1e4f, -1e4f, 1e20f, -1e20f};
+static const float hard_values[] = {0,     -0.f,   1e-30f, -1e-30f, 1,     -1,     5.5f, -7.25f, 20,
+                                    -20,   80,     -80,    87.2f,   -87.2f, 87.4f, -87.4f, 88.3f, -88.3f,
+                                    88.5f, -88.5f, 104,    -104,    1e4f,  -1e4f,  1e20f, -1e20f};
 
 static float *take_hard(size_t n, int turn)
 {
@@ -194,7 +196,8 @@ static float *take_hard(size_t n, int turn)
 static void try_swiglu(const tr_kernels *kernels, size_t n, int turn)
 {
     CASE("swiglu_forward %s n %zu turn %d", tr_cpu_name(kernels->level), n, turn);
-    float *gate = take_hard(n, turn), *up = take_random(n, turn % 2 ? 1 : 1e6f), *out = take(n), *old_gate = take_copy(gate, n);
+    float *gate = take_hard(n, turn), *old_gate = take_copy(gate, n);
+    float *up = take_random(n, turn % 2 ? 1 : 1e6f), *out = take(n);
     kernels->swiglu_forward(gate, up, out, n);
     for (size_t i = 0; i < n; i++) {
         double expected = swiglu((double)gate[i], (double)up[i]);
@@ -233,7 +236,8 @@ static void test_swiglu_gradient_equals_finite_differences(void **state)
     enum { N = 67 };
     FOR_EACH_LEVEL(kernels) {
         CASE("swiglu_backward %s", tr_cpu_name(kernels->level));
-        float *gate = take_random(N, 8), *up = take_random(N, 2), *dout = take_random(N, 1), *dgate = take(N), *dup = take(N);
+        float *gate = take_random(N, 8), *up = take_random(N, 2), *dout = take_random(N, 1);
+        float *dgate = take(N), *dup = take(N);
         kernels->swiglu_backward(gate, up, dout, dgate, dup, N);
         for (size_t i = 0; i < N; i++) {
             const double g = (double)gate[i], u = (double)up[i], dy = (double)dout[i], step = 1e-5;
@@ -299,7 +303,8 @@ static void try_softmax(const tr_kernels *kernels, int n, int kind, float weight
     kernels->softmax_scale(y, lse, weight, n);
     for (int i = 0; i < n; i++) {
         const double away = wide[i] - (double)lse, p = (double)weight * exp(away);
-        near((size_t)i, (double)y[i], p, fabs(p) * (5e-7 + 1.2e-7 * fmin(fabs(away), 200)) + 2e-38 * fabs((double)weight));
+        near((size_t)i, (double)y[i], p,
+             fabs(p) * (5e-7 + 1.2e-7 * fmin(fabs(away), 200)) + 2e-38 * fabs((double)weight));
         total += (double)y[i];
         largest = fmax(largest, fabs((double)x[i]));
     }
