@@ -340,7 +340,9 @@ static double loss_of(const problem *p, textbook *t)
     return loss;
 }
 
-static void check_differences(const problem *p, textbook *t, double *x, size_t n, const double *gradient, const char *of)
+/* x is one of t's inputs. */
+static void check_differences(const problem *p, textbook *t, double *x, size_t n, const double *gradient,
+                              const char *of)
 {
     for (size_t i = 0; i < n; i++) {
         const double at = x[i], step = 1e-5;
