@@ -5,15 +5,15 @@
 #include "base/rng.h"
 
 /* The contract, word for word: 16 bits of Philox block index / 8, low half of each word first. */
-static bool is_kept(float p, uint64_t seed, uint32_t stream, uint64_t index)
+static uint32_t random_number(uint64_t seed, uint32_t stream, uint64_t index)
 {
     const uint64_t block = index / 8;
     const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), stream, TR_RNG_DROPOUT};
     const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
     uint32_t out[4];
     tr_philox4x32(counter, key, out);
-    const uint32_t half = index % 8, bits = out[half / 2] >> (half % 2 * 16) & 0xFFFF;
-    return (double)bits >= rint((double)p * 65536);
+    const uint32_t half = index % 8;
+    return out[half / 2] >> (half % 2 * 16) & 0xFFFF;
 }
 
 static void test_mask_is_the_documented_function_of_seed_stream_and_index(void **state)
@@ -32,7 +32,7 @@ static void test_mask_is_the_documented_function_of_seed_stream_and_index(void *
                 float *x = take_random(n, 3), *y = take(n);
                 kernels->dropout(x, y, n, p, seed, (uint32_t)s, firsts[f]);
                 for (size_t i = 0; i < n; i++) {
-                    const bool kept = is_kept(p, seed, (uint32_t)s, firsts[f] + i);
+                    const bool kept = random_number(seed, (uint32_t)s, firsts[f] + i) >= rint((double)p * 65536);
                     const double expected = kept ? (double)x[i] / (1 - (double)p) : 0;
                     near(i, (double)y[i], expected, 3e-7 * fabs(expected));
                 }
@@ -40,6 +40,26 @@ static void test_mask_is_the_documented_function_of_seed_stream_and_index(void *
                 same_bits(x, y, n);
                 release_arrays();
             }
+}
+
+/* The numbers next to the bound are rare, one in 65536: they are looked for. */
+static void test_an_element_is_dropped_below_the_bound_and_kept_at_it(void **state)
+{
+    (void)state;
+    const uint32_t bound = 65536 / 4;
+    int kept = 0, dropped = 0;
+    for (uint64_t index = 0; index < 500000; index++) {
+        const uint32_t number = random_number(5, 6, index);
+        if (number != bound && number != bound - 1) continue;
+        *(number == bound ? &kept : &dropped) += 1;
+        FOR_EACH_LEVEL(kernels) {
+            CASE("dropout %s number %u bound %u", tr_cpu_name(kernels->level), number, bound);
+            float x = 3, y = poison();
+            kernels->dropout(&x, &y, 1, 0.25f, 5, 6, index);
+            near(0, (double)y, number == bound ? 4 : 0, 1e-6);
+        }
+    }
+    assert_true(kept > 0 && dropped > 0);
 }
 
 static void test_pieces_have_the_mask_of_the_whole(void **state)
@@ -108,6 +128,7 @@ static void test_the_share_dropped_is_p_and_neighbours_are_independent(void **st
 }
 
 TR_TEST_MAIN(cmocka_unit_test(test_mask_is_the_documented_function_of_seed_stream_and_index),
+             cmocka_unit_test(test_an_element_is_dropped_below_the_bound_and_kept_at_it),
              cmocka_unit_test(test_pieces_have_the_mask_of_the_whole),
              cmocka_unit_test(test_without_dropout_nothing_changes),
              cmocka_unit_test(test_the_share_dropped_is_p_and_neighbours_are_independent))

@@ -324,6 +324,21 @@ static void test_logsumexp_and_softmax_equal_the_formula(void **state)
         }
 }
 
+/* Given a logsumexp of 0 the kernel gives exp itself, whose precision level.h states. */
+static void test_exp_is_precise_to_two_parts_in_ten_million(void **state)
+{
+    (void)state;
+    enum { N = 1 << 16 };
+    FOR_EACH_LEVEL(kernels) {
+        CASE("softmax_scale %s as exp", tr_cpu_name(kernels->level));
+        float *x = take(N), *y = take(N);
+        for (int i = 0; i < N; i++) x[i] = y[i] = -87.3f + 175.3f * (float)i / N;
+        kernels->softmax_scale(y, 0, 1, N);
+        for (int i = 0; i < N; i++) near((size_t)i, (double)y[i], exp((double)x[i]), 2e-7 * exp((double)x[i]));
+        release_arrays();
+    }
+}
+
 /* Of cross-entropy, weight * (logsumexp - logit of the target), the gradient is weight * (softmax - one-hot). */
 static void test_softmax_is_the_gradient_of_logsumexp_by_finite_differences(void **state)
 {
@@ -370,5 +385,6 @@ TR_TEST_MAIN(cmocka_unit_test(test_rmsnorm_equals_the_formula_also_in_place),
              cmocka_unit_test(test_swiglu_gradient_equals_finite_differences),
              cmocka_unit_test(test_swiglu_in_pieces_has_the_same_bits),
              cmocka_unit_test(test_logsumexp_and_softmax_equal_the_formula),
+             cmocka_unit_test(test_exp_is_precise_to_two_parts_in_ten_million),
              cmocka_unit_test(test_softmax_is_the_gradient_of_logsumexp_by_finite_differences),
              cmocka_unit_test(test_a_nan_among_logits_is_not_lost))
