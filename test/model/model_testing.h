@@ -51,35 +51,41 @@ static inline void fill_formula(const tr_model *model, tr_lora *lora, double b_s
         }
 }
 
+/* Loss (sum over targets / n_targets) and gradient, added, of sequences in one forest. */
+static inline double forest_gradient(const tr_model *model, const tr_lora *lora, const tr_sequence *sequences, int n,
+                                     int n_targets, const tr_pass *pass, float *grad)
+{
+    tr_error err = {0};
+    tr_forest forest;
+    tr_session *session;
+    double loss = 0;
+    assert_ok(tr_forest_build(sequences, n, &forest, &err), err);
+    tr_session_plan plan = {.max_nodes = forest.n_nodes, .max_targets = forest.n_targets,
+                            .max_positions = forest.max_position, .rank = lora->config.rank,
+                            .targets = lora->config.targets, .train = true};
+    assert_ok(tr_session_create(model, &plan, &session, &err), err);
+    float *coefficient = calloc((size_t)forest.n_targets, sizeof(float));
+    float *logp = calloc((size_t)forest.n_targets, sizeof(float));
+    for (int t = 0; t < forest.n_targets; t++) coefficient[t] = forest.target_weight[t] / (float)n_targets;
+    assert_ok(tr_session_gradient(session, &forest, lora, coefficient, pass, logp, grad, &err), err);
+    for (int t = 0; t < forest.n_targets; t++) loss -= (double)coefficient[t] * logp[t];
+    free(coefficient);
+    free(logp);
+    tr_session_free(session);
+    tr_forest_free(&forest);
+    return loss;
+}
+
 /* Loss (mean over targets) and gradient of a batch, in one forest or in one for each sequence. */
 static inline double batch_gradient(const tr_model *model, const tr_lora *lora, const tr_sequence *sequences, int n,
                                     bool together, const tr_pass *pass, float *grad)
 {
-    tr_error err = {0};
     double loss = 0;
-    int targets = 0, tokens = 0, longest = 0;
-    for (int i = 0; i < n; i++) {
-        targets += sequences[i].n_tokens - sequences[i].first_target;
-        tokens += sequences[i].n_tokens;
-        longest = sequences[i].n_tokens > longest ? sequences[i].n_tokens : longest;
-    }
-    tr_session_plan plan = {.max_nodes = together ? tokens : longest, .max_targets = targets, .max_positions = longest,
-                            .rank = lora->config.rank, .targets = lora->config.targets, .train = true};
-    tr_session *session;
-    assert_ok(tr_session_create(model, &plan, &session, &err), err);
+    int targets = 0;
+    for (int i = 0; i < n; i++) targets += sequences[i].n_tokens - sequences[i].first_target;
     memset(grad, 0, lora->n_params * sizeof *grad);
-    for (int i = 0; i < n; i += together ? n : 1) {
-        tr_forest forest;
-        assert_ok(tr_forest_build(sequences + i, together ? n : 1, &forest, &err), err);
-        float *coefficient = calloc((size_t)forest.n_targets, sizeof(float)), *logp = calloc((size_t)forest.n_targets, sizeof(float));
-        for (int t = 0; t < forest.n_targets; t++) coefficient[t] = forest.target_weight[t] / (float)targets;
-        assert_ok(tr_session_gradient(session, &forest, lora, coefficient, pass, logp, grad, &err), err);
-        for (int t = 0; t < forest.n_targets; t++) loss -= (double)coefficient[t] * logp[t];
-        free(coefficient);
-        free(logp);
-        tr_forest_free(&forest);
-    }
-    tr_session_free(session);
+    for (int i = 0; i < n; i += together ? n : 1)
+        loss += forest_gradient(model, lora, sequences + i, together ? n : 1, targets, pass, grad);
     return loss;
 }
 
