@@ -72,6 +72,10 @@ typedef struct {
     size_t n_sources;
     const char *folder;          /* to be written: new, empty, or a data folder of ours, which is replaced */
     const char *protocol;        /* the rule that makes examples of ratings: "tallrec" */
+    int history;                 /* titles before the question */
+    double threshold;            /* liked: a rating above this */
+    size_t max_examples;         /* at most; the last ones are taken */
+    const char *noun;            /* what the questions call an item; NULL: the importer's own word ("movie") */
     double max_bad;              /* share of unusable lines accepted, in [0, 1] */
 } tr_import_job;
 
@@ -157,6 +161,7 @@ typedef struct {
     const char *data;     /* a data folder, or a file of examples (JSON Lines, or the published JSON array) */
     tr_split split;       /* of a data folder */
     size_t max_rows;      /* the first rows only; 0: all */
+    const char *output;   /* file for the rows as lines of JSON, which appears whole or not at all; NULL: none */
 } tr_score_job;
 
 typedef struct {
@@ -181,9 +186,6 @@ void tr_scores_free(tr_scores *scores);
 /* One row as a line of JSON without a newline: {"row", "user", "item", "label", "score", "logp_yes", "logp_no"}, numbers
  * with as many digits as it takes to read them back; null where unknown. The caller frees; NULL when out of memory. */
 char *tr_score_row_json(const tr_score_row *row);
-
-/* All rows, a line each, to a file that appears whole or not at all. */
-tr_status tr_scores_write(const char *path, const tr_scores *scores, tr_error *err);
 
 /* ---- eval: metrics with intervals, beside their controls ---- */
 

@@ -91,6 +91,10 @@ static tr_status run(const tr_command *self, int argc, const char **argv, tr_err
         {TR_FLAG_STRING, "out", 'o', "FOLDER", &job.folder, "data folder to write; one made earlier is replaced",
          .required = true},
         {TR_FLAG_STRING, "protocol", 0, "NAME", &job.protocol, "the rule that makes examples of ratings"},
+        {TR_FLAG_INT, "history", 0, "N", &job.history, "rated titles before the question", .min = 1, .max = 1000},
+        {TR_FLAG_NUMBER, "threshold", 0, "X", &job.threshold, "liked means a rating above this", .min = -1e6, .max = 1e6},
+        {TR_FLAG_SIZE, "max-examples", 0, "N", &job.max_examples, "at most so many, the last ones", .min = 10, .max = 1e9},
+        {TR_FLAG_STRING, "noun", 0, "WORD", &job.noun, "what the questions call an item", .none = "movie"},
         {TR_FLAG_NUMBER, "max-bad", 0, "SHARE", &job.max_bad, "share of unusable lines accepted", .min = 0, .max = 1},
         TR_COMMON_FLAGS(&common),
     };
@@ -122,7 +126,7 @@ const tr_command tr_command_import = {
             "protocol card: where the data come from, by hash, and the rule. Bad lines, repeated ratings and unknown "
             "items are reported with their line, left out, and refused beyond --max-bad.",
         .examples = "tallrec import movielens ml-100k -o data\n"
-                    "tallrec import tallrec movie/train.json movie/valid.json movie/test.json -o data",
+                    "tallrec import tallrec movie/valid.json movie/test.json -o data",
     },
     .run = run,
 };

@@ -19,7 +19,6 @@ static tr_status run(const tr_command *self, int argc, const char **argv, tr_err
 {
     tr_score_job job = tr_score_job_defaults();
     tr_common common = {0};
-    const char *output = NULL;
     int split = (int)job.split, compute = 0;
     tr_flag flags[] = {
         {TR_FLAG_GROUP, .help = "What to score"},
@@ -29,7 +28,7 @@ static tr_status run(const tr_command *self, int argc, const char **argv, tr_err
          "output", .required = true},
         {TR_FLAG_CHOICE, "split", 0, "train|valid|test", &split, "which rows of a data folder"},
         {TR_FLAG_SIZE, "rows", 0, "N", &job.max_rows, "only the first N rows", .min = 1, .max = 1e9, .none = "all"},
-        {TR_FLAG_STRING, "out", 'o', "FILE", &output, "where the lines go", .none = "standard output"},
+        {TR_FLAG_STRING, "out", 'o', "FILE", &job.output, "where the lines go", .none = "standard output"},
         {TR_FLAG_GROUP, .help = "How"},
         TR_LIMIT_FLAGS(&job.engine, &compute),
         TR_COMMON_FLAGS(&common),
@@ -41,7 +40,7 @@ static tr_status run(const tr_command *self, int argc, const char **argv, tr_err
     tr_scores scores;
     job.split = (tr_split)split;
     tr_status status = tr_score_run(&job, &scores, err);
-    if (status == TR_OK) status = output ? tr_scores_write(output, &scores, err) : print_scores(&scores, err);
+    if (status == TR_OK && !job.output) status = print_scores(&scores, err);
     tr_scores_free(&scores);
     tr_arguments_free(&arguments);
     return status;

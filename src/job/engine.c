@@ -54,3 +54,17 @@ void tr_source_close(tr_source *source)
     tr_examples_free(&source->file);
     *source = (tr_source){0};
 }
+
+tr_status tr_output_check(const char *path, tr_error *err)
+{
+    tr_writer writer;
+    if (!path) return TR_OK;
+    if (tr_folder_exists(path)) {
+        tr_fail(err, TR_ERR_USAGE, "the output is a folder");
+        tr_at(err, "%s", path);
+        return tr_hint(err, "name a file in it");
+    }
+    TR_TRY(tr_writer_open(&writer, path, err));
+    tr_writer_abandon(&writer);
+    return TR_OK;
+}

@@ -27,6 +27,9 @@ typedef struct {
 tr_status tr_source_open(const char *data, tr_split split, bool need_label, tr_source *out, tr_error *err);
 void tr_source_close(tr_source *source);
 
+/* Whether a file can be written at `path` (NULL is fine): asked before an hour of work, not after. */
+tr_status tr_output_check(const char *path, tr_error *err);
+
 /* The first `max_rows` of n rows; all when it is 0. */
 static inline size_t tr_first_rows(size_t n, size_t max_rows) { return max_rows && max_rows < n ? max_rows : n; }
 

@@ -293,16 +293,6 @@ static tr_status fill_outcome(const evaluating *e, tr_eval_outcome *out, tr_erro
     return status;
 }
 
-/* Before an hour of scoring: can the report be written at all? */
-static tr_status check_report_path(const char *path, tr_error *err)
-{
-    tr_writer writer;
-    if (!path) return TR_OK;
-    TR_TRY(tr_writer_open(&writer, path, err));
-    tr_writer_abandon(&writer);
-    return TR_OK;
-}
-
 tr_status tr_eval_run(const tr_eval_job *job, tr_eval_outcome *out, tr_error *err)
 {
     evaluating *e;
@@ -311,7 +301,7 @@ tr_status tr_eval_run(const tr_eval_job *job, tr_eval_outcome *out, tr_error *er
     TR_TRY(tr_alloc(&e, 1, sizeof *e, "an evaluation", err));
     out->owned = e;
     e->job = job;
-    TR_TRY_CLEANUP(check_report_path(job->report, err));
+    TR_TRY_CLEANUP(tr_output_check(job->report, err));
     TR_TRY_CLEANUP(tr_source_open(job->data, job->split, true, &e->rows, err));
     e->n = tr_first_rows(e->rows.examples->n, job->max_rows);
     TR_TRY_CLEANUP(describe_rows(e, err));

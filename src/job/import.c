@@ -4,7 +4,8 @@
 tr_import_job tr_import_job_defaults(void)
 {
     tr_import_options options = tr_import_defaults();
-    return (tr_import_job){.protocol = options.protocol, .max_bad = options.max_bad};
+    return (tr_import_job){.protocol = options.protocol, .history = options.history, .threshold = options.threshold,
+                           .max_examples = options.max_windows, .max_bad = options.max_bad};
 }
 
 static void read_counts(const tr_card *card, tr_import_outcome *out)
@@ -34,6 +35,10 @@ tr_status tr_import_run(const tr_import_job *job, tr_import_outcome *out, tr_err
     if (!(job->max_bad >= 0 && job->max_bad <= 1))
         return tr_fail(err, TR_ERR_USAGE, "the share of bad lines must lie within 0 and 1, not %g", job->max_bad);
     options.protocol = job->protocol;
+    options.history = job->history;
+    options.threshold = job->threshold;
+    options.max_windows = job->max_examples;
+    options.noun = job->noun;
     options.max_bad = job->max_bad;
     tr_status status = tr_import(job->importer, job->sources, job->n_sources, job->folder, &options, &card, err);
     if (status == TR_OK) read_counts(&card, out);

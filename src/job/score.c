@@ -52,29 +52,6 @@ static tr_status score_rows(const tr_score_job *job, const tr_loaded *loaded, co
     return status;
 }
 
-tr_status tr_score_run(const tr_score_job *job, tr_scores *out, tr_error *err)
-{
-    tr_loaded loaded = {0};
-    tr_source *source;
-    *out = (tr_scores){0};
-    TR_TRY(tr_alloc(&source, 1, sizeof *source, "rows", err));
-    out->owned = source;
-    tr_status status = tr_source_open(job->data, job->split, false, source, err);
-    if (status == TR_OK) status = tr_loaded_open(&job->engine, &loaded, err);
-    if (status == TR_OK) status = score_rows(job, &loaded, source, out, err);
-    tr_loaded_close(&loaded);
-    if (status != TR_OK) tr_scores_free(out);
-    return status;
-}
-
-void tr_scores_free(tr_scores *scores)
-{
-    if (scores->owned) tr_source_close(scores->owned);
-    free(scores->owned);
-    free(scores->row);
-    *scores = (tr_scores){0};
-}
-
 char *tr_score_row_json(const tr_score_row *row)
 {
     tr_str line = {0};
@@ -88,7 +65,7 @@ char *tr_score_row_json(const tr_score_row *row)
     return NULL;
 }
 
-tr_status tr_scores_write(const char *path, const tr_scores *scores, tr_error *err)
+static tr_status write_scores(const char *path, const tr_scores *scores, tr_error *err)
 {
     tr_writer writer;
     TR_TRY(tr_writer_open(&writer, path, err));
@@ -102,4 +79,29 @@ tr_status tr_scores_write(const char *path, const tr_scores *scores, tr_error *e
         free(line);
     }
     return tr_writer_commit(&writer, err);
+}
+
+tr_status tr_score_run(const tr_score_job *job, tr_scores *out, tr_error *err)
+{
+    tr_loaded loaded = {0};
+    tr_source *source;
+    *out = (tr_scores){0};
+    TR_TRY(tr_alloc(&source, 1, sizeof *source, "rows", err));
+    out->owned = source;
+    tr_status status = tr_output_check(job->output, err);
+    if (status == TR_OK) status = tr_source_open(job->data, job->split, false, source, err);
+    if (status == TR_OK) status = tr_loaded_open(&job->engine, &loaded, err);
+    if (status == TR_OK) status = score_rows(job, &loaded, source, out, err);
+    if (status == TR_OK && job->output) status = write_scores(job->output, out, err);
+    tr_loaded_close(&loaded);
+    if (status != TR_OK) tr_scores_free(out);
+    return status;
+}
+
+void tr_scores_free(tr_scores *scores)
+{
+    if (scores->owned) tr_source_close(scores->owned);
+    free(scores->owned);
+    free(scores->row);
+    *scores = (tr_scores){0};
 }

@@ -63,7 +63,10 @@ static tr_status validate(void *user, const tr_lora *lora, tr_validation *out, t
     size_t n = v->state->valid.n;
     tr_scoring scoring;
     double loss = 0;
-    TR_TRY(tr_score_rows(v->state->model, lora, &v->state->valid, NULL, n, &v->options, v->logp, &scoring, err));
+    tr_status status = tr_score_rows(v->state->model, lora, &v->state->valid, NULL, n, &v->options, v->logp, &scoring, err);
+    if (status == TR_ERR_INTERRUPTED)
+        tr_fail(err, status, "stopped in a validation; everything is saved in %s", v->state->job->run);
+    TR_TRY(status);
     for (size_t i = 0; i < n; i++) {
         v->score[i] = v->logp[i].logp_yes - v->logp[i].logp_no;
         loss += tr_log_loss(v->score[i], v->label[i]);
@@ -287,8 +290,9 @@ static tr_status write_folder(const tr_tune_state *state, tr_error *err)
 static tr_status train(tr_tune_state *state, const tr_tuning *tuning, tr_tune_outcome *out, tr_error *err)
 {
     tr_tuning_result result = {0};
-    if (!state->job->resume) TR_TRY(write_folder(state, err));
+    TR_TRY(state->job->resume ? tr_run_sweep(state->job->run, err) : write_folder(state, err));
     tr_status status = tr_tune(tuning, &result, err);
+    if (status == TR_ERR_INTERRUPTED) tr_hint(err, "tallrec tune --resume -o %s", state->job->run);
     out->steps = result.steps;
     out->best_step = result.best_step;
     out->best_auc = result.best_auc;

@@ -111,6 +111,7 @@ static tr_status check_labels(const tr_import_data *data, tr_error *err)
     }
     if (yes > 0 && yes < rows) return TR_OK;
     tr_fail(err, TR_ERR_VALUE, "all %zu examples are %s: there is nothing to tell apart", rows, yes ? "Yes" : "No");
+    if (data->is_split) return tr_hint(err, "at least one row of each answer is needed");
     return tr_hint(err, "liked means a rating above --threshold %g", data->card.threshold);
 }
 
