@@ -19,6 +19,9 @@ ADAPTER = str(SOURCE / 'test/golden/tiny_adapter')
 OTHER_ADAPTER = str(SOURCE / 'test/golden/tiny_adapter_llama3')
 SANITIZED = os.environ.get('TALLREC_TEST_SANITIZED') == '1'
 
+# Several programs share the processors: threads that wait should not keep them busy.
+os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
+
 _folder = tempfile.TemporaryDirectory(prefix='tallrec-test-')
 TMP = Path(_folder.name)
 
