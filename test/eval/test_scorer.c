@@ -79,7 +79,8 @@ static void test_scores_equal_each_row_by_itself(void **state)
     tr_error err = {0};
     tr_sequences sequences;
     tr_sequence_options limits = {.limit = 1024};
-    assert_ok(tr_sequences_for_scoring(f->model->tokenizer, &f->examples, NULL, N_ROWS, &limits, &sequences, &err), err);
+    const tr_tokenizer *tokenizer = f->model->tokenizer;
+    assert_ok(tr_sequences_for_scoring(tokenizer, &f->examples, NULL, N_ROWS, &limits, &sequences, &err), err);
     const int micro_tokens[] = {1, 100, 333, 0};
     for (int adapted = 0; adapted < 2; adapted++) {
         const tr_lora *lora = adapted ? f->lora : NULL;
@@ -91,9 +92,10 @@ static void test_scores_equal_each_row_by_itself(void **state)
             tr_scoring scoring;
             assert_ok(tr_score_rows(f->model, lora, &f->examples, NULL, N_ROWS, &options, logp, &scoring, &err), err);
             for (int i = 0; i < N_ROWS; i++) {
-                if (fabs(logp[i].logp_yes - expected[2 * i]) > 1e-4 || fabs(logp[i].logp_no - expected[2 * i + 1]) > 1e-4)
+                const double yes = expected[2 * i], no = expected[2 * i + 1];
+                if (fabs(logp[i].logp_yes - yes) > 1e-4 || fabs(logp[i].logp_no - no) > 1e-4)
                     fail_msg("row %d, micro_tokens %d: %f %f, expected %f %f", i, micro_tokens[m], logp[i].logp_yes,
-                             logp[i].logp_no, expected[2 * i], expected[2 * i + 1]);
+                             logp[i].logp_no, yes, no);
             }
             assert_int_equal(scoring.n_rows, N_ROWS);
             assert_true(scoring.n_nodes <= scoring.n_tokens);

@@ -11,6 +11,10 @@ from support import BIN, MODEL, SOURCE, TMP, claim, main, movielens  # noqa: E40
 EXAMPLE = os.path.join(os.path.dirname(BIN), 'test/job/example')
 
 
+def example(ratings, out):
+    return subprocess.run([EXAMPLE, MODEL, str(ratings), '3', str(out)], capture_output=True, text=True, timeout=120)
+
+
 @claim
 def test_the_example_includes_only_the_public_header():
     includes = re.findall(r'#include [<"]([^>"]+)[>"]', (SOURCE / 'doc/example.c').read_text())
@@ -20,16 +24,16 @@ def test_the_example_includes_only_the_public_header():
 @claim
 def test_the_example_imports_tunes_evaluates_and_recommends():
     ratings = movielens(TMP / 'ml')
-    ran = subprocess.run([EXAMPLE, MODEL, str(ratings), '3', str(TMP / 'out')], capture_output=True, text=True, timeout=120)
+    ran = example(ratings, TMP / 'out')
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()
     assert lines[0] == '144 training rows from 300 ratings' and lines[1].startswith('8 steps, loss '), ran.stdout
-    assert lines[2].startswith('AUC ') and [line[:2] for line in lines[3:]] == ['1.', '2.', '3.', '4.', '5.'], ran.stdout
+    assert lines[2].startswith('AUC ') and [line[:2] for line in lines[3:]] == ['1.', '2.', '3.', '4.', '5.'], lines
 
 
 @claim
 def test_the_example_tells_what_went_wrong():
-    ran = subprocess.run([EXAMPLE, MODEL, 'nowhere', '3', str(TMP / 'none')], capture_output=True, text=True, timeout=60)
+    ran = example('nowhere', TMP / 'none')
     assert ran.returncode == 1 and 'nowhere' in ran.stderr
 
 

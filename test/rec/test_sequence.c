@@ -222,6 +222,7 @@ static void test_a_shuffled_row_keeps_its_titles_and_depends_on_seed_and_place(v
     }
     assert_true(plain.n_tokens != shuffled.n_tokens ||
                 memcmp(plain.token, shuffled.token, plain.n_tokens * sizeof *plain.token) != 0);
+    tr_sequences_free(&again);
     free(examples.row[0].input);
     examples.row[0].input = strdup("of another shape");
     assert_error(tr_sequences_for_scoring(f->tokenizer, &examples, NULL, 2, &options, &again, &err), TR_ERR_UNSUPPORTED,
