@@ -29,7 +29,7 @@ bench: all ## compare speed and memory with PEFT
 	@$(PYTHON) bench/run.py
 
 fuzz: build-fuzz/build.ninja ## fuzz every reader for FUZZ_SECONDS each (60) with clang's libFuzzer
-	@$(NINJA) -C build-fuzz
+	@$(NINJA) -C build-fuzz fuzzers
 	@tools/fuzz.sh build-fuzz $(FUZZ_SECONDS)
 
 install: build/build.ninja ## install program, library, header, man page; PREFIX=/usr/local, DESTDIR=

@@ -122,7 +122,8 @@ class Bench:
         found = json.loads(text.strip().splitlines()[-1])
         seconds = sum(found["seconds"])
         return {"samples_per_s": found["rows"] * self.steps / seconds,
-                "tokens_per_s": found["tokens"] * self.steps / seconds, "peak_bytes": peak, "first_loss": found["losses"][0]}
+                "tokens_per_s": found["tokens"] * self.steps / seconds, "peak_bytes": peak,
+                "first_loss": found["losses"][0]}
 
     def tallrec_score(self):
         """Wall time of the whole process: start-up, reading and tokenising are in it, unlike in torch's."""

@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.." || exit 1
 mkdir -p "$build/crashes"
 failed=''
 n=0
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 for target in "$build"/test/fuzz/fuzz_*; do
     [ -f "$target" ] || continue
     name=${target##*/fuzz_}
@@ -16,8 +17,8 @@ for target in "$build"/test/fuzz/fuzz_*; do
     mkdir -p "$corpus"
     n=$((n + 1))
     echo "fuzzing $name for $seconds s"
-    if "$target" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
-        -artifact_prefix="$build/crashes/$name-" "$corpus" "test/fuzz/seeds/$name" >"$log" 2>&1; then
+    if "$target" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 -close_fd_mask=2 -print_final_stats=1 \
+        -artifact_prefix="$build/crashes/$name-" "$corpus" test/golden/format >"$log" 2>&1; then
         grep -E 'stat::(number_of_executed_units|new_units_added)' "$log" | sed 's/^stat::/  /'
     else
         tail -n 40 "$log"

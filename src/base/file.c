@@ -1,6 +1,7 @@
 /* This file implements mapped reading and atomic writing. */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -175,6 +176,23 @@ tr_status tr_folder_create(const char *path, tr_error *err)
     if (status == TR_OK && !tr_folder_exists(path))
         status = tr_fail(err, TR_ERR_IO, "cannot create the folder %s: a file of that name is in the way", path);
     return status;
+}
+
+static bool is_temporary(const char *name)
+{
+    const char *suffix = strstr(name, ".tmp.");
+    if (!suffix || suffix == name) return false;
+    suffix += strlen(".tmp.");
+    return *suffix && strspn(suffix, "0123456789") == strlen(suffix);
+}
+
+void tr_folder_clear_temporaries(const char *path)
+{
+    DIR *stream = opendir(path);
+    if (!stream) return;
+    for (struct dirent *entry; (entry = readdir(stream)) != NULL;)
+        if (is_temporary(entry->d_name)) unlinkat(dirfd(stream), entry->d_name, 0);
+    closedir(stream);
 }
 
 bool tr_file_exists(const char *path)

@@ -34,6 +34,8 @@ tr_status tr_file_write(const char *path, const void *data, size_t size, tr_erro
 
 /* Creates a folder and its parents; an existing folder is fine. */
 tr_status tr_folder_create(const char *path, tr_error *err);
+/* Removes the temporaries (NAME.tmp.DIGITS) that killed writers left in a folder. Only where nobody else writes. */
+void tr_folder_clear_temporaries(const char *path);
 bool tr_file_exists(const char *path);
 bool tr_folder_exists(const char *path);
 

@@ -22,7 +22,8 @@ static const char *tensor_name(char *buffer, int layer, tr_module module, char h
 /* ---- order of rows ---- */
 
 /* The row of the model's file that holds row `hf` of Hugging Face's matrix. GGUF's llama files interleave the two
- * halves of each head of q and k, because their rope turns neighbours: file row h*d + 2j + s is row h*d + s*(d/2) + j. */
+ * halves of each head of q and k, because their rope turns neighbours: file row h*d + 2j + s is row
+ * h*d + s*(d/2) + j. */
 static int file_row(const tr_model_config *config, tr_module module, int hf)
 {
     if (!config->rope_interleaved || (module != TR_Q && module != TR_K)) return hf;
@@ -31,8 +32,8 @@ static int file_row(const tr_model_config *config, tr_module module, int hf)
 }
 
 /* Copies B between Hugging Face's order (`hf`) and the file's (`file`), both (n_out, rank). */
-static void copy_b(const tr_model *model, tr_module module, const tr_lora_pair *pair, int rank, float *hf, float *file,
-                   bool to_file)
+static void copy_b(const tr_model *model, tr_module module, const tr_lora_pair *pair, int rank, float *hf,
+                   float *file, bool to_file)
 {
     for (int row = 0; row < pair->n_out; row++) {
         float *there = file + (size_t)file_row(&model->config, module, row) * (size_t)rank;
@@ -65,9 +66,9 @@ static tr_status check_names(const tr_safetensors *file, const tr_lora *lora, tr
         if (missing++ == 0) memcpy(first, name, sizeof first);
     }
     if (missing == 0) return TR_OK;
-    tr_fail(err, TR_ERR_MISMATCH, "%zu of the %zu tensors that its configuration promises are missing, the first is %s",
+    tr_fail(err, TR_ERR_MISMATCH, "%zu of the %zu tensors that its configuration promises are missing, first %s",
             missing, expected, first);
-    return tr_hint(err, "the adapter is for another base model, or its file is not the one that belongs to its configuration");
+    return tr_hint(err, "the adapter is for another base model, or its two files do not belong together");
 }
 
 static bool is_expected(const tr_lora *lora, const char *tensor)
@@ -91,25 +92,28 @@ static tr_status check_no_extras(const tr_safetensors *file, const tr_lora *lora
         if (extra++ == 0) first = file->tensors[i].name;
     }
     if (extra == 0) return TR_OK;
-    tr_fail(err, TR_ERR_MISMATCH, "%zu of its %zu tensors have no place in this model, the first is %.200s", extra,
+    tr_fail(err, TR_ERR_MISMATCH, "%zu of its %zu tensors have no place in this model, first %.200s", extra,
             file->n_tensors, first);
-    return tr_hint(err, "the adapter is for another base model, or adapts modules that its configuration does not name");
+    return tr_hint(err, "the adapter is for another base model, or adapts more modules than its configuration says");
 }
 
-static tr_status read_tensor(const tr_safetensors *file, const char *name, int rows, int columns, float *out, tr_error *err)
+static tr_status read_tensor(const tr_safetensors *file, const char *name, int rows, int columns, float *out,
+                             tr_error *err)
 {
     const tr_safetensor *t = tr_safetensors_find(file, name);
     if (t->n_dims != 2 || t->dim[0] != (uint64_t)rows || t->dim[1] != (uint64_t)columns) {
         char shape[64] = "";
         for (int d = 0, used = 0; d < t->n_dims && used < 40; d++)
-            used += snprintf(shape + used, sizeof shape - (size_t)used, "%s%llu", d ? ", " : "", (unsigned long long)t->dim[d]);
+            used += snprintf(shape + used, sizeof shape - (size_t)used, "%s%llu", d ? ", " : "",
+                             (unsigned long long)t->dim[d]);
         tr_fail(err, TR_ERR_MISMATCH, "%s has the shape (%s), this model needs (%d, %d)", name, shape, rows, columns);
         return tr_hint(err, "the adapter was trained on another base model");
     }
     TR_TRY(tr_safetensor_floats(t, out, err));
     for (size_t i = 0; i < (size_t)rows * (size_t)columns; i++)
         if (!isfinite(out[i]))
-            return tr_fail(err, TR_ERR_VALUE, "%s holds %s at element %zu", name, isnan(out[i]) ? "NaN" : "infinity", i);
+            return tr_fail(err, TR_ERR_VALUE, "%s holds %s at element %zu", name,
+                           isnan(out[i]) ? "NaN" : "infinity", i);
     return TR_OK;
 }
 
@@ -150,7 +154,8 @@ static tr_status check_folder(const char *folder, const char *config, const char
     return TR_OK;
 }
 
-static tr_status load(const char *config_path, const char *tensors_path, const tr_model *model, tr_lora **out, tr_error *err)
+static tr_status load(const char *config_path, const char *tensors_path, const tr_model *model, tr_lora **out,
+                      tr_error *err)
 {
     tr_status status = TR_OK;
     tr_lora_config config;

@@ -49,7 +49,7 @@ static tr_status check_keys(const json_t *config, tr_error *err)
         if (listed(key, used_keys, sizeof used_keys / sizeof *used_keys) ||
             listed(key, harmless_keys, sizeof harmless_keys / sizeof *harmless_keys) || is_off(value))
             continue;
-        tr_fail(err, TR_ERR_UNSUPPORTED, "the adapter sets %.100s, which would change the result and is not supported", key);
+        tr_fail(err, TR_ERR_UNSUPPORTED, "the adapter sets %.100s, which changes the result and is not supported", key);
         return tr_hint(err, "merge the adapter into its base model with PEFT, or train one without %.100s", key);
     }
     return TR_OK;
@@ -58,13 +58,14 @@ static tr_status check_keys(const json_t *config, tr_error *err)
 /* PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA subtract the initial adapter from the base's weights. */
 static tr_status check_initialisation(const json_t *config, tr_error *err)
 {
+    static const char *const harmless[] = {"gaussian", "eva", "orthogonal"};
     const json_t *how = json_object_get(config, "init_lora_weights");
     const char *name = json_string_value(how);
     if (!how || json_is_null(how) || json_is_boolean(how)) return TR_OK;
-    if (name && (strcmp(name, "gaussian") == 0 || strcmp(name, "eva") == 0 || strcmp(name, "orthogonal") == 0)) return TR_OK;
-    tr_fail(err, TR_ERR_UNSUPPORTED, "the adapter has init_lora_weights %.40s, which changes the base model's weights",
+    if (name && listed(name, harmless, sizeof harmless / sizeof *harmless)) return TR_OK;
+    tr_fail(err, TR_ERR_UNSUPPORTED, "the adapter has init_lora_weights %.40s, which changes the base's weights",
             name ? name : "of an unknown kind");
-    return tr_hint(err, "PEFT can convert it to a plain LoRA: save_pretrained with path_initial_model_for_weight_conversion");
+    return tr_hint(err, "PEFT makes a plain LoRA of it: save_pretrained(path_initial_model_for_weight_conversion=...)");
 }
 
 static tr_status check_kind(const json_t *config, tr_error *err)
@@ -116,8 +117,9 @@ static tr_status apply_rule(const rule *r, const char *text, const tr_model *mod
         if (layers == 0) continue;
         chosen |= 1u << m;
         if (layers < model->config.n_layers)
-            return tr_fail(err, TR_ERR_UNSUPPORTED, "target_modules '%.100s' chooses %s in %d of %d layers; only all or none "
-                           "is supported", text, tr_module_name((tr_module)m), layers, model->config.n_layers);
+            return tr_fail(err, TR_ERR_UNSUPPORTED,
+                           "target_modules '%.100s' chooses %s in %d of %d layers; only all or none is supported", text,
+                           tr_module_name((tr_module)m), layers, model->config.n_layers);
     }
     if (!chosen) {
         tr_fail(err, TR_ERR_UNSUPPORTED, "target_modules '%.100s' is no linear module of this model's layers", text);
@@ -131,10 +133,11 @@ static tr_status compile(const char *text, rule *r, tr_error *err)
 {
     int code;
     PCRE2_SIZE offset;
-    r->code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED, &code,
-                            &offset, NULL);
+    r->code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED,
+                            &code, &offset, NULL);
     if (!r->code)
-        return tr_fail(err, TR_ERR_UNSUPPORTED, "target_modules '%.100s' is no regular expression that can be read", text);
+        return tr_fail(err, TR_ERR_UNSUPPORTED, "target_modules '%.100s' is no regular expression that can be read",
+                       text);
     r->match = pcre2_match_data_create_from_pattern(r->code, NULL);
     r->context = pcre2_match_context_create(NULL);
     if (!r->match || !r->context) return tr_fail(err, TR_ERR_MEMORY, "out of memory for a regular expression");
@@ -179,7 +182,8 @@ static tr_status read_config(const json_t *config, const tr_model *model, tr_lor
 {
     int64_t rank;
     double alpha, dropout;
-    if (!json_is_object(config)) return tr_fail(err, TR_ERR_FORMAT, "the adapter's configuration is not a JSON object");
+    if (!json_is_object(config))
+        return tr_fail(err, TR_ERR_FORMAT, "the adapter's configuration is not a JSON object");
     TR_TRY(check_kind(config, err));
     TR_TRY(check_keys(config, err));
     TR_TRY(check_initialisation(config, err));
@@ -188,9 +192,12 @@ static tr_status read_config(const json_t *config, const tr_model *model, tr_lor
     TR_TRY(tr_json_get_number(config, "lora_dropout", 0, &dropout, err));
     TR_TRY(tr_json_get_bool(config, "use_rslora", false, &out->rslora, err));
     TR_TRY(read_targets(config, model, &out->targets, err));
-    if (rank < 1 || rank > 1024) return tr_fail(err, TR_ERR_UNSUPPORTED, "the adapter has r %lld; 1 to 1024 are supported", (long long)rank);
-    if (!((float)alpha > 0) || !(alpha < 1e30)) return tr_fail(err, TR_ERR_VALUE, "the adapter has lora_alpha %g", alpha);
-    if (!(dropout >= 0) || !((float)dropout < 1)) return tr_fail(err, TR_ERR_VALUE, "the adapter has lora_dropout %g", dropout);
+    if (rank < 1 || rank > 1024)
+        return tr_fail(err, TR_ERR_UNSUPPORTED, "the adapter has r %lld; 1 to 1024 are supported", (long long)rank);
+    if (!((float)alpha > 0) || !(alpha < 1e30))
+        return tr_fail(err, TR_ERR_VALUE, "the adapter has lora_alpha %g", alpha);
+    if (!(dropout >= 0) || !((float)dropout < 1))
+        return tr_fail(err, TR_ERR_VALUE, "the adapter has lora_dropout %g", dropout);
     out->rank = (int)rank;
     out->alpha = (float)alpha;
     out->dropout = (float)dropout;
@@ -230,15 +237,19 @@ static json_t *target_list(uint32_t targets)
 
 tr_status tr_adapter_config_save(const char *path, const tr_lora_config *config, const char *base_name, tr_error *err)
 {
-    static const char *const null_keys[] = {"auto_mapping", "layer_replication", "layers_pattern", "layers_to_transform",
-                                            "megatron_config", "modules_to_save", "revision"};
-    json_t *object = json_pack("{s:{} s:s? s:s s:b s:b s:b s:{} s:o s:o s:s s:s s:i s:{} s:o s:s s:b s:b}",
-                               "alpha_pattern", "base_model_name_or_path", base_name, "bias", "none", "fan_in_fan_out", 0,
-                               "inference_mode", 1, "init_lora_weights", 1, "loftq_config",
-                               "lora_alpha", shortest(config->alpha, true), "lora_dropout", shortest(config->dropout, false),
-                               "megatron_core", "megatron.core", "peft_type", "LORA", "r", config->rank, "rank_pattern",
-                               "target_modules", target_list(config->targets), "task_type", "CAUSAL_LM", "use_dora", 0,
-                               "use_rslora", config->rslora);
+    static const char *const null_keys[] = {"auto_mapping", "layer_replication", "layers_pattern",
+                                            "layers_to_transform", "megatron_config", "modules_to_save", "revision"};
+    json_t *object = json_pack("{s:i s:o s:o s:o s:b s:b s:s? s:s s:s s:s s:s s:b s:b s:b s:{} s:{} s:{}}",
+                               "r", config->rank,
+                               "lora_alpha", shortest(config->alpha, true),
+                               "lora_dropout", shortest(config->dropout, false),
+                               "target_modules", target_list(config->targets),
+                               "use_rslora", config->rslora, "use_dora", 0,
+                               "base_model_name_or_path", base_name,
+                               "peft_type", "LORA", "task_type", "CAUSAL_LM", "bias", "none",
+                               "megatron_core", "megatron.core",
+                               "fan_in_fan_out", 0, "inference_mode", 1, "init_lora_weights", 1,
+                               "alpha_pattern", "rank_pattern", "loftq_config");
     bool failed = !object;
     for (size_t i = 0; i < sizeof null_keys / sizeof *null_keys; i++)
         failed = failed || json_object_set_new(object, null_keys[i], json_null()) != 0;

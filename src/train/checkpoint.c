@@ -14,10 +14,11 @@ static const char magic[MAGIC_SIZE] = "tallrec state\n\0\1";
 
 static json_t *position_to_json(const tr_run_position *p)
 {
-    return json_pack("{s:I s:I s:I s:f s:I s:f s:f s:f s:I s:s}", "step", (json_int_t)p->step, "evaluated_step",
-                     (json_int_t)p->evaluated_step, "best_step", (json_int_t)p->best_step, "best_auc", p->best_auc, "stale",
-                     (json_int_t)p->stale, "first_loss", p->first_loss, "last_loss", p->last_loss, "seconds", p->seconds,
-                     "metrics_bytes", (json_int_t)p->metrics_bytes, "cpu", p->cpu);
+    return json_pack("{s:I s:I s:I s:I s:I s:f s:f s:f s:f s:s}",
+                     "step", (json_int_t)p->step, "evaluated_step", (json_int_t)p->evaluated_step,
+                     "best_step", (json_int_t)p->best_step, "stale", (json_int_t)p->stale,
+                     "metrics_bytes", (json_int_t)p->metrics_bytes, "best_auc", p->best_auc,
+                     "first_loss", p->first_loss, "last_loss", p->last_loss, "seconds", p->seconds, "cpu", p->cpu);
 }
 
 static tr_status need_count(const json_t *object, const char *key, int64_t *out, tr_error *err)
@@ -64,7 +65,8 @@ static tr_status other_input(tr_error *err, const char *what)
     return tr_hint(err, "resume with the same command, or start a new run in another folder");
 }
 
-static tr_status check_hash(const json_t *header, const char *key, const char *expected, const char *what, tr_error *err)
+static tr_status check_hash(const json_t *header, const char *key, const char *expected, const char *what,
+                            tr_error *err)
 {
     const char *hash;
     TR_TRY(tr_json_need_string(header, key, &hash, err));
@@ -130,7 +132,7 @@ cleanup:
 static tr_status damaged(tr_error *err, const char *how)
 {
     tr_fail(err, TR_ERR_FORMAT, "the state of the run is damaged: %s", how);
-    return tr_hint(err, "it cannot be resumed; adapter-last holds the last adapter, and a new run needs another folder");
+    return tr_hint(err, "it cannot be resumed; adapter-last holds the last adapter; a new run needs another folder");
 }
 
 /* Checks everything that says whether the bytes are what was written; *header_size is then known to fit. */
@@ -145,14 +147,16 @@ static tr_status check_bytes(const tr_mapping *file, uint64_t *header_size, tr_e
     tr_sha256_hex(file->data, file->size - DIGEST, digest);
     if (memcmp(digest, file->data + file->size - DIGEST, DIGEST) != 0) return damaged(err, "its checksum is wrong");
     *header_size = tr_load_u64(file->data + MAGIC_SIZE);
-    if (*header_size > MAX_HEADER || *header_size > file->size - PREFIX - DIGEST) return damaged(err, "its header is too long");
+    if (*header_size > MAX_HEADER || *header_size > file->size - PREFIX - DIGEST)
+        return damaged(err, "its header is too long");
     return TR_OK;
 }
 
 static void read_arrays(const uint8_t *data, tr_checkpoint *c)
 {
     float *const arrays[] = {c->params, c->m, c->v, c->best};
-    for (int i = 0; i < 4; i++) memcpy(arrays[i], data + (size_t)i * c->n_params * sizeof(float), c->n_params * sizeof(float));
+    for (int i = 0; i < 4; i++)
+        memcpy(arrays[i], data + (size_t)i * c->n_params * sizeof(float), c->n_params * sizeof(float));
 }
 
 static tr_status read_state(const tr_mapping *file, const char *path, tr_checkpoint *c, tr_error *err)

@@ -1,8 +1,8 @@
 /* state.bin: everything that continues a run as if it had never stopped.
  *
  * Layout: "tallrec state\n\0\1" (16 bytes, the last is the version) | u64 size of the header | header, JSON | floats
- * (n_params each): parameters, AdamW's m and v, the best parameters so far | SHA-256 of all before, as 64 hexadecimal digits.
- * Little-endian. Written atomically. */
+ * (n_params each): parameters, AdamW's m and v, the best parameters so far | SHA-256 of all before, as 64
+ * hexadecimal digits. Little-endian. Written atomically. */
 #ifndef TR_TRAIN_CHECKPOINT_H
 #define TR_TRAIN_CHECKPOINT_H
 

@@ -91,7 +91,8 @@ static tr_status append_object(tr_metrics *m, json_t *object, tr_error *err)
     return status;
 }
 
-static tr_status add_scalars(tr_metrics *m, int64_t step, const char *const *tag, const double *value, int n, tr_error *err)
+static tr_status add_scalars(tr_metrics *m, int64_t step, const char *const *tag, const double *value, int n,
+                             tr_error *err)
 {
     const double now = tr_wall_seconds();
     for (int i = 0; i < n; i++) TR_TRY(tr_tfevents_scalar(m->events, now, step, tag[i], (float)value[i], err));
@@ -102,10 +103,12 @@ tr_status tr_metrics_step(tr_metrics *metrics, const tr_step_record *r, tr_error
 {
     static const char *const tags[] = {"train/loss", "train/lr", "train/grad_norm", "train/tokens_per_second"};
     const double values[] = {r->loss, r->lr, r->grad_norm, r->seconds > 0 ? (double)r->sums.tokens / r->seconds : 0};
-    TR_TRY(append_object(metrics, json_pack("{s:I s:I s:f s:f s:f s:I s:I s:I s:f}", "step", (json_int_t)r->step, "epoch",
-                                            (json_int_t)r->epoch, "loss", r->loss, "lr", r->lr, "grad_norm", r->grad_norm,
-                                            "tokens", (json_int_t)r->sums.tokens, "nodes", (json_int_t)r->sums.nodes,
-                                            "targets", (json_int_t)r->sums.targets, "seconds", r->seconds), err));
+    json_t *line = json_pack("{s:I s:I s:f s:f s:f s:I s:I s:I s:f}",
+                             "step", (json_int_t)r->step, "epoch", (json_int_t)r->epoch,
+                             "loss", r->loss, "lr", r->lr, "grad_norm", r->grad_norm,
+                             "tokens", (json_int_t)r->sums.tokens, "nodes", (json_int_t)r->sums.nodes,
+                             "targets", (json_int_t)r->sums.targets, "seconds", r->seconds);
+    TR_TRY(append_object(metrics, line, err));
     return add_scalars(metrics, r->step, tags, values, 4, err);
 }
 

@@ -14,8 +14,8 @@ typedef struct {
     int64_t nodes, targets; /* of a whole batch */
 } largest;
 
-static tr_status count_batch(const tr_tuning *t, const tr_sequence *batch, int n, int32_t *order, tr_tuning_plan *plan,
-                             largest *most, tr_error *err)
+static tr_status count_batch(const tr_tuning *t, const tr_sequence *batch, int n, int32_t *order,
+                             tr_tuning_plan *plan, largest *most, tr_error *err)
 {
     int32_t *group_end;
     int n_groups;
@@ -82,13 +82,14 @@ static void count_bytes(const tr_tuning *t, tr_tuning_plan *plan)
     plan->available_bytes = tr_memory_available();
 }
 
-static tr_status check_rate(const tr_recipe *recipe, int64_t steps, tr_error *err)
+/* The reference schedule starts at 0, so a run that ends within its first step of warm-up changes nothing. That is a
+ * sensible thing to ask for (what is the loss, the gradient?), but must not pass unseen. */
+static void warn_without_rate(const tr_recipe *recipe, int64_t steps)
 {
     for (int64_t s = 0; s < steps; s++)
-        if (tr_schedule_lr(recipe->schedule, recipe->lr, recipe->warmup, steps, s) > 0) return TR_OK;
-    tr_fail(err, TR_ERR_USAGE, "the learning rate would be 0 in all %lld steps: --warmup %d has no end", (long long)steps,
-            recipe->warmup);
-    return tr_hint(err, "use --warmup 0, or more --epochs");
+        if (tr_schedule_lr(recipe->schedule, recipe->lr, recipe->warmup, steps, s) > 0) return;
+    tr_warn("the learning rate is 0 in all %lld steps (--warmup %d starts at 0): the adapter will not change",
+            (long long)steps, recipe->warmup);
 }
 
 tr_status tr_tune_plan(const tr_tuning *tuning, tr_tuning_plan *out, tr_error *err)
@@ -101,7 +102,7 @@ tr_status tr_tune_plan(const tr_tuning *tuning, tr_tuning_plan *out, tr_error *e
     *out = (tr_tuning_plan){0};
     TR_TRY_CLEANUP(tr_recipe_check(tuning->recipe, err));
     TR_TRY_CLEANUP(tr_batches_create(tuning->recipe, tuning->n_rows, &batches, err));
-    TR_TRY_CLEANUP(check_rate(tuning->recipe, batches.steps, err));
+    warn_without_rate(tuning->recipe, batches.steps);
     TR_TRY_CLEANUP(tr_rows_prepare(tuning, &rows, &out->longest, err));
     TR_TRY_CLEANUP(tr_alloc(&batch, (size_t)tuning->n_rows, sizeof *batch, "a batch", err));
     TR_TRY_CLEANUP(tr_alloc(&order, (size_t)tuning->n_rows, sizeof *order, "a batch", err));
@@ -124,5 +125,5 @@ tr_status tr_tune_check_memory(const tr_tuning_plan *plan, tr_error *err)
             tr_format_bytes((double)plan->total_bytes, total, sizeof total),
             tr_format_bytes((double)plan->session_bytes, session, sizeof session), plan->max_micro_nodes,
             tr_format_bytes((double)plan->available_bytes, available, sizeof available));
-    return tr_hint(err, "use a smaller --micro-tokens: the batch is cut into smaller pieces, the loss stays the same");
+    return tr_hint(err, "use a smaller --micro-tokens: batches are cut into smaller pieces, the loss stays the same");
 }

@@ -21,9 +21,9 @@ static const struct {
       .loss_on = TR_LOSS_ALL, .clip = 1.0, .eval_every = 10, .patience = 10, .cutoff = 512, .eos = true}},
     {"quick",
      {.lora = {.rank = 8, .alpha = 16, .targets = (1u << TR_N_MODULES) - 1},
-      .lr = 1e-3, .schedule = TR_SCHEDULE_LINEAR, .warmup = 2, .batch = 16, .micro_tokens = 1024, .epochs = 8, .steps = 32,
-      .loss_on = TR_LOSS_ANSWER, .clip = 1.0, .eval_every = 8, .valid_rows = 200, .balanced = true, .cutoff = 512,
-      .eos = true}},
+      .lr = 1e-3, .schedule = TR_SCHEDULE_LINEAR, .warmup = 2, .batch = 16, .micro_tokens = 1024, .epochs = 8,
+      .steps = 32, .loss_on = TR_LOSS_ANSWER, .clip = 1.0, .eval_every = 8, .valid_rows = 200, .balanced = true,
+      .cutoff = 512, .eos = true}},
 };
 
 enum { N_NAMED = sizeof named / sizeof *named };
@@ -90,8 +90,8 @@ static const field fields[] = {
 
 enum { N_FIELDS = sizeof fields / sizeof *fields };
 
-_Static_assert(sizeof(tr_schedule) == sizeof(int) && sizeof(tr_loss_on) == sizeof(int) && sizeof(tr_shuffle) == sizeof(int),
-               "CHOICE fields are read as int");
+_Static_assert(sizeof(tr_schedule) == sizeof(int) && sizeof(tr_loss_on) == sizeof(int) &&
+               sizeof(tr_shuffle) == sizeof(int), "CHOICE fields are read as int");
 
 /* A field's value, whatever its type; 64-bit seeds are kept apart from numbers. */
 static double number_at(const tr_recipe *r, const field *f)
@@ -249,7 +249,8 @@ tr_status tr_recipe_check(const tr_recipe *recipe, tr_error *err)
         format_field(recipe, f, text, sizeof text);
         return tr_fail(err, TR_ERR_USAGE, "--%s %s is out of range: it is %s", flag_of(f, flag), text, f->range);
     }
-    if (!(recipe->lora.targets & ((1u << TR_N_MODULES) - 1))) return tr_fail(err, TR_ERR_USAGE, "--targets names no module");
+    if (!(recipe->lora.targets & ((1u << TR_N_MODULES) - 1)))
+        return tr_fail(err, TR_ERR_USAGE, "--targets names no module");
     return TR_OK;
 }
 
@@ -323,7 +324,8 @@ tr_status tr_recipe_from_json(const json_t *object, tr_recipe *out, tr_error *er
     if (!json_is_object(object)) return tr_fail(err, TR_ERR_FORMAT, "the recipe is not a JSON object");
     json_object_foreach((json_t *)object, key, value) {
         const field *f = find_field(key);
-        if (!f || strcmp(f->key, key) != 0) return tr_fail(err, TR_ERR_FORMAT, "the recipe has an unknown \"%.40s\"", key);
+        if (!f || strcmp(f->key, key) != 0)
+            return tr_fail(err, TR_ERR_FORMAT, "the recipe has an unknown \"%.40s\"", key);
     }
     for (size_t i = 0; i < N_FIELDS; i++) TR_TRY(field_from_json(out, &fields[i], object, err));
     return tr_recipe_check(out, err);

@@ -51,7 +51,8 @@ tr_status tr_recipe_to_json(const tr_recipe *recipe, json_t **out, tr_error *err
 /* The inverse, then checked. TR_ERR_FORMAT names a member that is missing, unknown or of the wrong type. */
 tr_status tr_recipe_from_json(const json_t *object, tr_recipe *out, tr_error *err);
 
-/* The first field in which the recipes differ, with both values as text ("lr", "0.0001", "0.001"); false when equal. */
+/* The first field in which the recipes differ, with both values as text ("lr", "0.0001", "0.001"); false when
+ * equal. */
 typedef struct {
     char flag[32], a[96], b[96];
 } tr_recipe_difference;

@@ -8,7 +8,7 @@
 static tr_status check_row(const tr_model *model, const tr_sequence *row, int index, tr_error *err)
 {
     if (row->n_tokens < 2 || row->first_target < 1 || row->first_target >= row->n_tokens)
-        return tr_fail(err, TR_ERR_VALUE, "training row %d has no answer to learn (%d tokens, the answer from token %d)",
+        return tr_fail(err, TR_ERR_VALUE, "training row %d has no answer to learn (%d tokens, answer from token %d)",
                        index + 1, row->n_tokens, row->first_target + 1);
     if (row->n_tokens - 1 > model->config.n_context) {
         tr_fail(err, TR_ERR_VALUE, "training row %d has %d tokens, more than the model's context of %d", index + 1,
@@ -19,8 +19,8 @@ static tr_status check_row(const tr_model *model, const tr_sequence *row, int in
         return tr_fail(err, TR_ERR_VALUE, "training row %d has the weight %g", index + 1, (double)row->weight);
     for (int i = 0; i < row->n_tokens; i++)
         if (row->token[i] < 0 || row->token[i] >= model->config.n_vocab)
-            return tr_fail(err, TR_ERR_VALUE, "training row %d has token %d, the model's vocabulary ends at %d", index + 1,
-                           (int)row->token[i], model->config.n_vocab - 1);
+            return tr_fail(err, TR_ERR_VALUE, "training row %d has token %d, the model's vocabulary ends at %d",
+                           index + 1, (int)row->token[i], model->config.n_vocab - 1);
     return TR_OK;
 }
 

@@ -54,7 +54,8 @@ void tr_stepper_free(tr_stepper *s)
 /* ---- gradient ---- */
 
 /* Adds the gradient of stepper->group (n). */
-static tr_status add_group(tr_stepper *s, const tr_lora *lora, int n, const tr_pass *pass, tr_batch_sums *sums, tr_error *err)
+static tr_status add_group(tr_stepper *s, const tr_lora *lora, int n, const tr_pass *pass, tr_batch_sums *sums,
+                           tr_error *err)
 {
     tr_forest forest;
     TR_TRY(tr_forest_build(s->group, n, &forest, err));
@@ -68,8 +69,8 @@ static tr_status add_group(tr_stepper *s, const tr_lora *lora, int n, const tr_p
     return status;
 }
 
-tr_status tr_batch_gradient(tr_stepper *s, const tr_lora *lora, int n, int micro_tokens, tr_pass pass, tr_batch_sums *out,
-                            tr_error *err)
+tr_status tr_batch_gradient(tr_stepper *s, const tr_lora *lora, int n, int micro_tokens, tr_pass pass,
+                            tr_batch_sums *out, tr_error *err)
 {
     int32_t *group_end;
     tr_status status = TR_OK;

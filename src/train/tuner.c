@@ -89,8 +89,8 @@ static void show(run *r, const tr_step_record *record)
 {
     const tr_run_position *p = &r->state.position;
     char detail[160], auc[32] = "", memory[32];
-    if (p->best_step > 0) snprintf(auc, sizeof auc, "  best AUC %.4f", p->best_auc);
-    snprintf(detail, sizeof detail, "loss %.4f%s  %.0f tokens/s  %s", p->last_loss, auc,
+    if (p->best_step > 0) snprintf(auc, sizeof auc, "  AUC %.3f", p->best_auc);
+    snprintf(detail, sizeof detail, "loss %.3f%s  %.0f tok/s  %s", p->last_loss, auc,
              record->seconds > 0 ? (double)record->sums.tokens / record->seconds : 0,
              tr_format_bytes((double)tr_memory_resident(), memory, sizeof memory));
     tr_progress_update(&r->progress, (size_t)p->step, detail);
@@ -165,7 +165,8 @@ static tr_status take_validation(run *r, tr_error *err)
     if (!isfinite(valid.auc))
         return tr_fail(err, TR_ERR_NUMERIC, "step %lld: the validation AUC is %g", (long long)p->step, valid.auc);
     tr_valid_record record = {.step = p->step, .rows = valid.rows, .auc = valid.auc, .log_loss = valid.log_loss,
-                              .best = p->best_step == 0 || valid.auc > p->best_auc, .seconds = tr_seconds() - started};
+                              .best = p->best_step == 0 || valid.auc > p->best_auc,
+                              .seconds = tr_seconds() - started};
     TR_TRY(tr_metrics_valid(&r->metrics, &record, err));
     p->evaluated_step = p->step;
     p->seconds += record.seconds;
@@ -213,7 +214,7 @@ static tr_status check_job(const tr_tuning *job, tr_error *err)
     const tr_lora_config *a = &job->lora->config, *b = &job->recipe->lora;
     if (a->rank != b->rank || a->alpha != b->alpha || a->dropout != b->dropout || a->rslora != b->rslora ||
         a->targets != b->targets)
-        return tr_fail(err, TR_ERR_USAGE, "the recipe and the starting adapter differ in rank, alpha, dropout or targets");
+        return tr_fail(err, TR_ERR_USAGE, "the recipe and the starting adapter differ in rank, alpha or targets");
     return TR_OK;
 }
 
@@ -229,7 +230,8 @@ static tr_status name_run(run *r, tr_error *err)
     r->state_path = tr_path_join(job->folder, "state.bin");
     r->best_folder = tr_path_join(job->folder, "adapter");
     r->last_folder = tr_path_join(job->folder, "adapter-last");
-    if (!r->state_path || !r->best_folder || !r->last_folder) return tr_fail(err, TR_ERR_MEMORY, "out of memory for a path");
+    if (!r->state_path || !r->best_folder || !r->last_folder)
+        return tr_fail(err, TR_ERR_MEMORY, "out of memory for a path");
     return TR_OK;
 }
 
@@ -260,8 +262,12 @@ static tr_status find_place(run *r, tr_error *err)
     TR_TRY(tr_folder_create(r->job->folder, err));
     if (exists) TR_TRY(tr_checkpoint_load(r->state_path, &r->state, err));
     TR_TRY(tr_metrics_open(r->job->folder, p->metrics_bytes, &r->metrics, err));
+    tr_folder_clear_temporaries(r->job->folder); /* metrics.jsonl is locked: the run is ours */
+    tr_folder_clear_temporaries(r->best_folder);
+    tr_folder_clear_temporaries(r->last_folder);
     if (exists && strcmp(p->cpu, cpu) != 0)
-        tr_warn("the run was started with %s instructions and goes on with %s: the last digits will differ", p->cpu, cpu);
+        tr_warn("the run was started with %s instructions and goes on with %s: the last digits will differ", p->cpu,
+                cpu);
     snprintf(p->cpu, sizeof p->cpu, "%s", cpu);
     return save(r, err);
 }

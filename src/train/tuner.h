@@ -63,7 +63,7 @@ typedef struct {
 } tr_tuning_plan;
 
 /* Checks the job and computes its plan without running or writing anything: `--dry-run`. TR_ERR_VALUE names a row that
- * has no target or exceeds the model's context; TR_ERR_USAGE a recipe whose learning rate would be 0 in every step. */
+ * has no target or exceeds the model's context. */
 tr_status tr_tune_plan(const tr_tuning *tuning, tr_tuning_plan *out, tr_error *err);
 
 /* TR_ERR_MEMORY with the numbers when the plan needs more than is available. */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -28,26 +29,18 @@ typedef struct {
 extern const fuzz_seed fuzz_seeds[];
 extern const size_t n_fuzz_seeds;
 
-static char fuzz_path[512];
-
-static inline void fuzz_remove_file(void)
-{
-    unlink(fuzz_path);
-}
-
-/* Puts the input into a file, for readers that take a path: the same file each time, removed at exit. */
+/* Puts the input into a file, for readers that take a path: in memory, the same one each time. */
 static inline const char *fuzz_file(const uint8_t *data, size_t size)
 {
     static int fd = -1;
+    static char path[32];
     if (fd < 0) {
-        const char *root = getenv("TMPDIR");
-        snprintf(fuzz_path, sizeof fuzz_path, "%s/tallrec-fuzz-XXXXXX", root && *root ? root : "/tmp");
-        fd = mkstemp(fuzz_path);
+        fd = memfd_create("fuzz", 0);
         if (fd < 0) abort();
-        atexit(fuzz_remove_file);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     }
     if (ftruncate(fd, 0) != 0 || pwrite(fd, data, size, 0) != (ssize_t)size) abort();
-    return fuzz_path;
+    return path;
 }
 
 #endif

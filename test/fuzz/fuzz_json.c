@@ -4,12 +4,12 @@
 
 #include "format/json.h"
 
-FUZZ_SEEDS(FUZZ_TEXT("{\"user\": 1, \"item\": \"x\", \"label\": true, \"time\": 8.5e8, \"none\": null}\n{\"user\": 2}\n"),
-           FUZZ_TEXT("[{\"instruction\": \"a\\u00e9\\ud83d\\ude00\", \"input\": \"\\\"\\n\", \"output\": \"Yes.\"}, {}]"),
-           FUZZ_TEXT("\xef\xbb\xbf{\"a\": [1, -2.5e-3, {\"b\": []}]}\r\n\r\n7\n"), FUZZ_TEXT("NaN"),
-           FUZZ_TEXT("1e999"),
-           FUZZ_TEXT("99999999999999999999"), FUZZ_TEXT("\\u0000"), FUZZ_TEXT("\\ud800"), FUZZ_TEXT("[[[[[[[["),
-           FUZZ_TEXT("\xff"), FUZZ_TEXT("-0.0"), FUZZ_TEXT("4.9e-324"), FUZZ_TEXT("\n"), FUZZ_TEXT("\0"))
+FUZZ_SEEDS(
+    FUZZ_TEXT("{\"user\": 1, \"item\": \"x\", \"label\": true, \"time\": 8.5e8, \"none\": null}\n{\"user\": 2}\n"),
+    FUZZ_TEXT("[{\"instruction\": \"a\\u00e9\\ud83d\\ude00\", \"input\": \"\\\"\\n\", \"output\": \"Yes.\"}, {}]"),
+    FUZZ_TEXT("\xef\xbb\xbf{\"a\": [1, -2.5e-3, {\"b\": []}]}\r\n\r\n7\n"), FUZZ_TEXT("NaN"), FUZZ_TEXT("1e999"),
+    FUZZ_TEXT("99999999999999999999"), FUZZ_TEXT("\\u0000"), FUZZ_TEXT("\\ud800"), FUZZ_TEXT("[[[[[[[["),
+    FUZZ_TEXT("\xff"), FUZZ_TEXT("-0.0"), FUZZ_TEXT("4.9e-324"), FUZZ_TEXT("\n"), FUZZ_TEXT("\0"))
 
 static void check_round_trip(const json_t *value)
 {

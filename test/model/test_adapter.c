@@ -167,7 +167,8 @@ static void test_rows_of_q_and_k_are_permuted_and_others_are_not(void **state)
     assert_ok(tr_safetensors_open(test_file("golden/tiny_adapter/adapter_model.safetensors"), &file, &err), err);
     for (int m = TR_Q; m <= TR_V; m++) {
         char name[128];
-        snprintf(name, sizeof name, "base_model.model.model.layers.1.self_attn.%s.lora_B.weight", tr_module_name((tr_module)m));
+        snprintf(name, sizeof name, "base_model.model.model.layers.1.self_attn.%s.lora_B.weight",
+                 tr_module_name((tr_module)m));
         const float *hf = (const float *)tr_safetensors_find(&file, name)->data;
         const tr_lora_pair *pair = tr_lora_at(lora, 1, (tr_module)m);
         const int d = model->config.head_dim, rank = lora->config.rank;
@@ -175,7 +176,8 @@ static void test_rows_of_q_and_k_are_permuted_and_others_are_not(void **state)
             for (int j = 0; j < d / 2; j++)
                 for (int s = 0; s < 2; s++, row++) {
                     int source = m == TR_V ? row : head * d + s * (d / 2) + j;
-                    assert_memory_equal(lora->params + pair->b + row * rank, hf + source * rank, (size_t)rank * sizeof(float));
+                    assert_memory_equal(lora->params + pair->b + row * rank, hf + source * rank,
+                                        (size_t)rank * sizeof(float));
                 }
     }
     tr_safetensors_close(&file);
@@ -315,7 +317,8 @@ static void test_an_adapter_of_another_base_is_refused(void **state)
     tr_model *model = open_tiny("tiny_llama3");
     tr_lora *lora;
     tr_error err;
-    assert_error(tr_adapter_load(test_file("golden/tiny_adapter"), model, &lora, &err), TR_ERR_MISMATCH, "shape", err);
+    assert_error(tr_adapter_load(test_file("golden/tiny_adapter"), model, &lora, &err), TR_ERR_MISMATCH, "shape",
+                 err);
     assert_non_null(strstr(err.hint, "another base model"));
     assert_non_null(strstr(err.where, "adapter_model.safetensors"));
     tr_model_close(model);

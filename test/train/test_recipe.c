@@ -10,7 +10,8 @@ static void test_paper_is_the_published_recipe(void **state)
     assert_ok(tr_recipe_named("paper", &r, &err), err);
     assert_true(r.lora.rank == 8 && r.lora.alpha == 16 && r.lora.dropout == 0.05f && !r.lora.rslora);
     assert_int_equal(r.lora.targets, 1u << TR_Q | 1u << TR_V);
-    assert_true(r.lr == 1e-4 && r.schedule == TR_SCHEDULE_LINEAR && r.warmup == 20 && r.batch == 128 && r.epochs == 200);
+    assert_true(r.lr == 1e-4 && r.schedule == TR_SCHEDULE_LINEAR && r.warmup == 20 && r.batch == 128 &&
+                r.epochs == 200);
     assert_true(r.cutoff == 512 && r.loss_on == TR_LOSS_ALL && r.eval_every == 10 && r.patience == 10 && r.clip == 1);
     assert_true(r.weight_decay == 0 && r.steps == 0 && r.eos && r.shuffle == TR_SHUFFLE_EPOCH);
 }
@@ -74,13 +75,15 @@ static void test_flags_set_fields_and_errors_name_the_flag(void **state)
         {"targets", "q,k,down"}, {"lr", "3e-4"}, {"schedule", "cosine"}, {"warmup", "0"}, {"micro-tokens", "512"},
         {"micro_tokens", "512"}, {"loss-on", "answer"}, {"shuffle", "none"}, {"seed", "9223372036854775807"}};
     assert_ok(tr_recipe_named("paper", &r, &err), err);
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++) assert_ok(tr_recipe_set(&r, good[i][0], good[i][1], &err), err);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_ok(tr_recipe_set(&r, good[i][0], good[i][1], &err), err);
     assert_true(r.lora.rank == 16 && r.lora.alpha == 32 && r.lora.dropout == 0.1f && r.lora.rslora && r.lr == 3e-4);
     assert_true(r.lora.targets == (1u << TR_Q | 1u << TR_K | 1u << TR_DOWN) && r.schedule == TR_SCHEDULE_COSINE);
     assert_true(r.warmup == 0 && r.micro_tokens == 512 && r.loss_on == TR_LOSS_ANSWER && r.seed == INT64_MAX);
     assert_ok(tr_recipe_check(&r, &err), err);
 
-    static const char *const bad[][2] = {{"rank", "8.5"}, {"rank", "eight"}, {"rank", ""}, {"rank", "1e12"}, {"lr", "nan"},
+    static const char *const bad[][2] = {{"rank", "8.5"}, {"rank", "eight"}, {"rank", ""}, {"rank", "1e12"},
+        {"lr", "nan"},
         {"lr", "1e999"}, {"lr", "0.1x"}, {"schedule", "step"}, {"rslora", "yes"}, {"seed", "-1"}, {"seed", "1.5"},
         {"seed", "9223372036854775808"}, {"targets", "q_proj,embed"}, {"momentum", "1"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -190,7 +193,8 @@ static void test_order_is_a_function_of_seed_and_epoch_alone(void **state)
     assert_ok(tr_batches_create(&r, 25, &there, &err), err);
     assert_ok(tr_batches_create(&r, 25, &back, &err), err);
     for (int e = 0; e < 3; e++) memcpy(order[e], tr_batches_rows(&there, e * 5 + 2, &n, NULL), sizeof order[e]);
-    for (int e = 2; e >= 0; e--) assert_memory_equal(tr_batches_rows(&back, e * 5 + 2, &n, NULL), order[e], sizeof order[e]);
+    for (int e = 2; e >= 0; e--)
+        assert_memory_equal(tr_batches_rows(&back, e * 5 + 2, &n, NULL), order[e], sizeof order[e]);
     for (int e = 1; e < 3; e++) different += memcmp(order[0], order[e], sizeof order[0]) != 0;
     assert_int_equal(different, 2);
     tr_batches_free(&there);

@@ -153,7 +153,8 @@ static void test_adamw_equals_the_oracle_in_double(void **state)
     for (int step = 1; step <= 12; step++) {
         const double lr = 1e-3 * step, scale = step % 2 ? 1 : 0.25;
         for (int i = 0; i < N; i++) {
-            s.grad[i] = (2 * tr_rng_uniform(1, TR_RNG_TEST, (uint32_t)step, (uint64_t)i) - 1) * (float)pow(10, i % 7 - 4);
+            const float size = (float)pow(10, i % 7 - 4);
+            s.grad[i] = (2 * tr_rng_uniform(1, TR_RNG_TEST, (uint32_t)step, (uint64_t)i) - 1) * size;
             oracle_adamw(&p[i], &m[i], &v[i], (double)s.grad[i] * scale, lr, 0.01, step);
         }
         tr_adamw(&s, params, lr, 0.01, step, scale);
