@@ -140,8 +140,8 @@ tr_tune_job tr_tune_job_defaults(void);
 /* Writes RUN/: config.json, train_rows.jsonl and valid_rows.jsonl (the rows used), metrics.jsonl, tensorboard/,
  * adapter/ (the best by validation AUC, or the last without validation), adapter-last/, state.bin. The outcome is
  * filled as far as it got, also on failure. TR_ERR_USAGE for a folder that holds a run (unless resume or force) or
- * something else, and for a recipe out of range; TR_ERR_MEMORY with numbers; TR_ERR_UNDEFINED for validation rows of one class;
- * TR_ERR_NUMERIC when the loss is no number; TR_ERR_INTERRUPTED after Ctrl-C with everything saved. */
+ * something else, and for a recipe out of range; TR_ERR_MEMORY with numbers; TR_ERR_UNDEFINED for validation rows of
+ * one class; TR_ERR_NUMERIC when the loss is no number; TR_ERR_INTERRUPTED after Ctrl-C with everything saved. */
 tr_status tr_tune_run(const tr_tune_job *job, tr_tune_outcome *out, tr_error *err);
 void tr_tune_outcome_free(tr_tune_outcome *outcome);
 

@@ -1,8 +1,9 @@
 """This file tests what the program says about itself and about wrong command lines."""
 import os
 import subprocess
+import sys
 
-from support import ADAPTER, BIN, MODEL, TMP, claim, data, fails, main, run
+from support import ADAPTER, BIN, MODEL, SOURCE, TMP, claim, data, fails, main, run
 
 COMMANDS = ['import', 'tune', 'eval', 'score', 'rank', 'tokenize']
 
@@ -31,6 +32,12 @@ def test_help_of_each_command_fits_80_columns_and_has_an_example():
             assert '\nExamples:\n  tallrec ' in ran.stdout
             assert ran.stdout == run('help', words[0]).stdout
             assert '--threads' in ran.stdout and '--quiet' in ran.stdout
+
+
+@claim
+def test_the_manual_page_says_what_the_help_says():
+    made = subprocess.run([sys.executable, str(SOURCE / 'tools/make_man.py'), BIN], capture_output=True, text=True)
+    assert made.stdout == (SOURCE / 'doc/tallrec.1').read_text(), 'tools/make_man.py build/tallrec > doc/tallrec.1'
 
 
 @claim
