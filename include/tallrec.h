@@ -87,8 +87,9 @@ typedef struct {
 
 tr_import_job tr_import_job_defaults(void);
 
-/* Writes the data folder: train, valid and test.jsonl, items.jsonl, interactions.jsonl and the protocol card, card.json,
- * as far as the source has their content. TR_ERR_FORMAT beyond max_bad, TR_ERR_USAGE for a folder that is not ours. */
+/* Writes the data folder: train, valid and test.jsonl, items.jsonl, interactions.jsonl and the protocol card,
+ * card.json, as far as the source has their content. TR_ERR_FORMAT beyond max_bad, TR_ERR_USAGE for a folder that is
+ * not ours. */
 tr_status tr_import_run(const tr_import_job *job, tr_import_outcome *out, tr_error *err);
 
 /* ---- tune: training rows and a base model become a run folder with an adapter ---- */
@@ -136,11 +137,11 @@ typedef struct {
 
 tr_tune_job tr_tune_job_defaults(void);
 
-/* Writes RUN/: config.json, train_rows.jsonl and valid_rows.jsonl (the rows used), metrics.jsonl, tensorboard/, adapter/
- * (the best by validation AUC, or the last without validation), adapter-last/, state.bin. The outcome is filled as far
- * as it got, also on failure. TR_ERR_USAGE for a folder that holds a run (unless resume or force) or something else,
- * and for a recipe out of range; TR_ERR_MEMORY with numbers; TR_ERR_UNDEFINED for validation rows of one class;
- * TR_ERR_NUMERIC when the loss is no number; TR_ERR_INTERRUPTED after Ctrl-C with everything saved. */
+/* Writes RUN/: config.json, train_rows.jsonl and valid_rows.jsonl (the rows used), metrics.jsonl, tensorboard/,
+ * adapter/ (the best by validation AUC, or the last without validation), adapter-last/, state.bin. The outcome is
+ * filled as far as it got, also on failure. TR_ERR_USAGE for a folder that holds a run (unless resume or force) or
+ * something else, and for a recipe out of range; TR_ERR_MEMORY with numbers; TR_ERR_UNDEFINED for validation rows of
+ * one class; TR_ERR_NUMERIC when the loss is no number; TR_ERR_INTERRUPTED after Ctrl-C with everything saved. */
 tr_status tr_tune_run(const tr_tune_job *job, tr_tune_outcome *out, tr_error *err);
 void tr_tune_outcome_free(tr_tune_outcome *outcome);
 
@@ -183,8 +184,9 @@ tr_score_job tr_score_job_defaults(void);
 tr_status tr_score_run(const tr_score_job *job, tr_scores *out, tr_error *err);
 void tr_scores_free(tr_scores *scores);
 
-/* One row as a line of JSON without a newline: {"row", "user", "item", "label", "score", "logp_yes", "logp_no"}, numbers
- * with as many digits as it takes to read them back; null where unknown. The caller frees; NULL when out of memory. */
+/* One row as a line of JSON without a newline: {"row", "user", "item", "label", "score", "logp_yes", "logp_no"},
+ * numbers with as many digits as it takes to read them back; null where unknown. The caller frees; NULL when out of
+ * memory. */
 char *tr_score_row_json(const tr_score_row *row);
 
 /* ---- eval: metrics with intervals, beside their controls ---- */

@@ -39,7 +39,8 @@ typedef struct {
      "most tokens of a prompt with its answer; a longer one loses its oldest history", .min = 0, .max = 1 << 20,    \
      .none = "the model's context"},                                                                                \
     {TR_FLAG_INT, "micro-tokens", 0, "N", &(engine)->micro_tokens,                                                  \
-     "most tokens computed at a time: bounds memory; changes results by rounding only", .min = 0, .max = 1 << 20, .none = "4096"}, \
+     "most tokens computed at a time: bounds memory; changes results by rounding only", .min = 0, .max = 1 << 20,   \
+     .none = "4096"},                                                                                               \
     {TR_FLAG_CHOICE, "compute", 0, "f32", compute, "arithmetic: float32 on the weights as stored"}
 
 /* Parses the flags, or shows the help (then *done is true and there is nothing more to do). Sets threads and quiet from

@@ -54,12 +54,13 @@ const tr_command tr_command_eval = {
         .summary = "metrics with intervals, beside what needs no model",
         .arguments = "--model FILE --data PATH [--adapter DIR] [flags]",
         .description =
-            "Scores the rows and prints AUC, AUC within users, accuracy, log loss, calibration and base rate, each with a "
+            "Scores the rows and prints AUC, AUC within users, accuracy, log loss, calibration and base rate, each "
+            "with a "
             "95 % interval from resampled users, beside the controls on the same rows: the share of liked items in the "
             "prompt, the mean of the item, both together, and the model on shuffled histories. The verdict says in one "
             "sentence whether the model does better than the best of them.",
         .examples = "tallrec eval --model M.gguf --adapter run/adapter --data data --split test\n"
-                    "tallrec eval --model M.gguf --adapter run/adapter --data data --report report.html",
+                    "tallrec eval --model M.gguf --adapter run/adapter --data data --report r.html",
     },
     .run = run,
 };

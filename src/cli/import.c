@@ -32,7 +32,8 @@ static void print_outcome(const char *folder, const tr_import_outcome *counts)
     printf("%s", folder);
     if (counts->ratings)
         printf(": %s ratings of %s items by %s users", tr_format_count(counts->ratings, ratings, sizeof ratings),
-               tr_format_count(counts->items, items, sizeof items), tr_format_count(counts->users, users, sizeof users));
+               tr_format_count(counts->items, items, sizeof items),
+               tr_format_count(counts->users, users, sizeof users));
     putchar('\n');
     print_splits(counts);
     print_problem(counts->bad_lines, "bad lines left out");
@@ -92,8 +93,10 @@ static tr_status run(const tr_command *self, int argc, const char **argv, tr_err
          .required = true},
         {TR_FLAG_STRING, "protocol", 0, "NAME", &job.protocol, "the rule that makes examples of ratings"},
         {TR_FLAG_INT, "history", 0, "N", &job.history, "rated titles before the question", .min = 1, .max = 1000},
-        {TR_FLAG_NUMBER, "threshold", 0, "X", &job.threshold, "liked means a rating above this", .min = -1e6, .max = 1e6},
-        {TR_FLAG_SIZE, "max-examples", 0, "N", &job.max_examples, "at most so many, the last ones", .min = 10, .max = 1e9},
+        {TR_FLAG_NUMBER, "threshold", 0, "X", &job.threshold, "liked means a rating above this", .min = -1e6,
+         .max = 1e6},
+        {TR_FLAG_SIZE, "max-examples", 0, "N", &job.max_examples, "at most so many, the last ones", .min = 10,
+         .max = 1e9},
         {TR_FLAG_STRING, "noun", 0, "WORD", &job.noun, "what the questions call an item", .none = "movie"},
         {TR_FLAG_NUMBER, "max-bad", 0, "SHARE", &job.max_bad, "share of unusable lines accepted", .min = 0, .max = 1},
         TR_COMMON_FLAGS(&common),
@@ -116,13 +119,17 @@ const tr_command tr_command_import = {
         .summary = "ratings or published examples to a data folder",
         .arguments = "(movielens DIR | tallrec FILE...) -o FOLDER [flags]",
         .description =
-            "movielens DIR reads GroupLens' layout (u.data, u.item) or RecBole's atomic files (.inter, .item), and makes "
+            "movielens DIR reads GroupLens' layout (u.data, u.item) or RecBole's atomic files (.inter, .item), and "
+            "makes "
             "examples by the rule of the TALLRec paper: ten rated titles, then the question whether the user will like "
             "the next one; the last 10,000 of them, split 8 : 1 : 1.\n\n"
-            "tallrec FILE... reads rows that are examples already: JSON arrays, or JSON Lines, of instruction, input and "
-            "output, optionally with user, item and time. Which split a file is, its name tells (train, valid, test), or "
+            "tallrec FILE... reads rows that are examples already: JSON arrays, or JSON Lines, of instruction, input "
+            "and "
+            "output, optionally with user, item and time. Which split a file is, its name tells (train, valid, "
+            "test), or "
             "the flag.\n\n"
-            "The folder holds train.jsonl, valid.jsonl, test.jsonl, items.jsonl, interactions.jsonl, and card.json, the "
+            "The folder holds train.jsonl, valid.jsonl, test.jsonl, items.jsonl, interactions.jsonl, and card.json, "
+            "the "
             "protocol card: where the data come from, by hash, and the rule. Bad lines, repeated ratings and unknown "
             "items are reported with their line, left out, and refused beyond --max-bad.",
         .examples = "tallrec import movielens ml-100k -o data\n"

@@ -12,14 +12,14 @@ static tr_status print_json(const tr_rank_job *job, const tr_ranking *ranking, t
     json_t *items = json_array();
     for (size_t i = 0; i < ranking->n; i++) {
         const tr_rank_item *item = &ranking->item[i];
-        json_array_append_new(items, json_pack("{s:I, s:s?, s:s, s:f, s:f}", "rank", (json_int_t)i + 1, "item", item->item,
-                                               "title", item->title, "probability", item->probability,
-                                               "score", item->score));
+        json_array_append_new(items, json_pack("{s:I, s:s?, s:s, s:f, s:f}", "rank", (json_int_t)i + 1,
+                                               "item", item->item, "title", item->title,
+                                               "probability", item->probability, "score", item->score));
     }
     bool complete = items && json_array_size(items) == ranking->n;
-    json_t *whole = json_pack("{s:s?, s:I, s:I, s:I, s:o}", "user", job->user, "history", (json_int_t)ranking->n_history,
-                              "liked", (json_int_t)ranking->n_liked, "candidates", (json_int_t)ranking->n_candidates,
-                              "items", items);
+    json_t *whole = json_pack("{s:s?, s:I, s:I, s:I, s:o}", "user", job->user,
+                              "history", (json_int_t)ranking->n_history, "liked", (json_int_t)ranking->n_liked,
+                              "candidates", (json_int_t)ranking->n_candidates, "items", items);
     tr_status status = whole && complete ? tr_json_add(&text, whole, 2, false, err)
                                          : tr_fail(err, TR_ERR_MEMORY, "out of memory for a ranking");
     if (status == TR_OK) puts(text.data);
@@ -46,7 +46,8 @@ static void print_table(const tr_rank_job *job, const tr_ranking *ranking)
 static tr_status check_user(const tr_rank_job *job, tr_error *err)
 {
     if (!job->user != !job->history) return TR_OK;
-    tr_fail(err, TR_ERR_USAGE, job->user ? "--user and --history exclude each other" : "rank needs --user ID or --history FILE");
+    tr_fail(err, TR_ERR_USAGE,
+            job->user ? "--user and --history exclude each other" : "rank needs --user ID or --history FILE");
     return tr_hint(err, "tallrec rank --help");
 }
 
@@ -64,7 +65,8 @@ static tr_status run(const tr_command *self, int argc, const char **argv, tr_err
         {TR_FLAG_GROUP, .help = "For whom, and what"},
         {TR_FLAG_STRING, "user", 0, "ID", &job.user, "a user of the data, by the id of the source"},
         {TR_FLAG_STRING, "history", 0, "FILE", &job.history,
-         "instead: what somebody rated, oldest first; lines of TITLE<tab>yes or TITLE<tab>no, or JSON objects of title (or "
+         "instead: what somebody rated, oldest first; lines of TITLE<tab>yes or TITLE<tab>no, or JSON objects of "
+         "title (or "
          "item) and liked"},
         {TR_FLAG_STRING, "candidates", 0, "FILE", &job.candidates, "what to order: a title or id a line",
          .none = "every item not yet rated"},

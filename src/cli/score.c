@@ -55,7 +55,8 @@ const tr_command tr_command_score = {
             "Asks the model about each row and prints a line of JSON a row, in the order of the input: row (from 0), "
             "user, item, label (1 yes, 0 no), score, logp_yes, logp_no. What is unknown is null.\n\n"
             "The score is logp_yes - logp_no, the log-probabilities of the first token of \"Yes.\" and of \"No.\" "
-            "right after the prompt: above 0 the model says Yes. A row too long for the model loses its oldest history, "
+            "right after the prompt: above 0 the model says Yes. A row too long for the model loses its oldest "
+            "history, "
             "never its question, and is reported.",
         .examples = "tallrec score --model M.gguf --adapter run/adapter --data data -o scores.jsonl\n"
                     "tallrec score --model M.gguf --data rows.json --rows 100 | head",

@@ -85,7 +85,8 @@ static void print_plan(const tr_tune_outcome *o)
 /* A word of a command line as a shell wants it. */
 static void add_quoted(tr_str *out, const char *word)
 {
-    if (*word && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%") == strlen(word)) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";
+    if (*word && strspn(word, plain) == strlen(word)) {
         tr_str_add(out, word);
         return;
     }
@@ -107,7 +108,8 @@ static tr_status print_summary(const tr_tune_job *job, const tr_tune_outcome *o,
            tr_format_seconds(o->seconds, seconds, sizeof seconds), o->first_loss, o->last_loss,
            o->stopped_early ? ", stopped early" : "");
     if (o->best_step)
-        printf("best validation AUC %.4f after step %lld (%zu rows)\n", o->best_auc, (long long)o->best_step, o->valid_rows);
+        printf("best validation AUC %.4f after step %lld (%zu rows)\n", o->best_auc, (long long)o->best_step,
+               o->valid_rows);
     printf("adapter: %s/adapter\n", job->run);
     tr_str_add(&next, "next: tallrec eval --model ");
     add_quoted(&next, o->model);
@@ -177,7 +179,8 @@ static tr_status check_flags(const tr_flag *flags, const tuning *t, tr_error *er
         tr_fail(err, TR_ERR_USAGE, "tune needs %s", missing);
         return tr_hint(err, "tallrec tune --help");
     }
-    if (t->balanced && t->unbalanced) return tr_fail(err, TR_ERR_USAGE, "--balanced and --no-balanced exclude each other");
+    if (t->balanced && t->unbalanced)
+        return tr_fail(err, TR_ERR_USAGE, "--balanced and --no-balanced exclude each other");
     return job->resume ? check_resume(flags, err) : TR_OK;
 }
 
@@ -210,9 +213,11 @@ static tr_status run(const tr_command *self, int argc, const char **argv, tr_err
         {TR_FLAG_STRING, "data", 0, "FOLDER", &t->job.data, "data folder made by import: its train and valid split"},
         {TR_FLAG_STRING, "train", 0, "FILE", &t->job.train,
          "instead of --data: training rows, JSON Lines or a JSON array of instruction, input, output"},
-        {TR_FLAG_STRING, "valid", 0, "FILE", &t->job.valid, "with --train: validation rows", .none = "none: the last adapter is kept"},
+        {TR_FLAG_STRING, "valid", 0, "FILE", &t->job.valid, "with --train: validation rows",
+         .none = "none: the last adapter is kept"},
         {TR_FLAG_STRING, "run", 'o', "RUN", &t->job.run, "folder of the run"},
-        {TR_FLAG_ON, "resume", 0, NULL, &t->job.resume, "go on with the run in -o RUN exactly as if it had not stopped"},
+        {TR_FLAG_ON, "resume", 0, NULL, &t->job.resume,
+         "go on with the run in -o RUN exactly as if it had not stopped"},
         {TR_FLAG_ON, "force", 0, NULL, &t->job.force, "replace the run in -o RUN"},
         {TR_FLAG_ON, "dry-run", 0, NULL, &t->job.dry_run, "print steps, tokens, memory and time, and write nothing"},
         {TR_FLAG_STRING, "recipe", 0, "paper|quick", &t->job.recipe,
@@ -231,8 +236,8 @@ static tr_status run(const tr_command *self, int argc, const char **argv, tr_err
         CHOICE(ALPHA, "A", "scale: alpha / rank"),
         {TR_FLAG_ON, "rslora", 0, NULL, &t->rslora, "scale alpha / sqrt(rank) instead"},
         CHOICE(DROPOUT, "P", "dropout before the LoRA matrices"),
-        CHOICE(TARGETS, "LIST", "adapted modules, of q_proj k_proj v_proj o_proj gate_proj up_proj down_proj with commas "
-               "between, or all-linear"),
+        CHOICE(TARGETS, "LIST", "adapted modules, of q_proj k_proj v_proj o_proj gate_proj up_proj down_proj with "
+               "commas between, or all-linear"),
         {TR_FLAG_STRING, "init-adapter", 0, "DIR", &t->job.init_adapter,
          "start from this adapter; it brings its rank, alpha and targets", .none = "A random, B zero"},
         {TR_FLAG_GROUP, .help = "The optimiser"},
@@ -274,7 +279,8 @@ const tr_command tr_command_tune = {
             "TALLRec recipe. RUN/adapter is the best by validation AUC, in PEFT's layout, RUN/adapter-last the last; "
             "beside them lie config.json, metrics.jsonl, TensorBoard events, the rows used, and the state.\n\n"
             "Ctrl-C finishes the step and saves; --resume goes on bit for bit as if nothing had happened, also after a "
-            "kill or a power cut. The same inputs, seed and flags give the same adapter, whatever the number of threads.",
+            "kill or a power cut. The same inputs, seed and flags give the same adapter, whatever the number of "
+            "threads.",
         .examples = "tallrec tune --model M.gguf --data data --shots 64 --recipe quick -o run\n"
                     "tallrec tune --model M.gguf --data data --shots 256 --seed 2 -o run2\n"
                     "tallrec tune --resume -o run2",

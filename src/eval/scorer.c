@@ -67,7 +67,8 @@ static tr_status prepare(scorer *s, const tr_lora_config *config, int micro_toke
     int n = (int)s->sequences->n;
     if (micro_tokens <= 0) micro_tokens = TR_SCORER_MICRO_TOKENS;
     TR_TRY(tr_alloc(&s->order, (size_t)n, sizeof *s->order, "order of the rows", err));
-    TR_TRY(tr_forest_group(s->sequences->sequence, n, micro_tokens, s->order, &s->group_end, &s->n_groups, n_nodes, err));
+    TR_TRY(tr_forest_group(s->sequences->sequence, n, micro_tokens, s->order, &s->group_end, &s->n_groups, n_nodes,
+                           err));
     for (int group = 0; group < s->n_groups; group++) {
         int size = s->group_end[group] - group_start(s, group);
         if (size > s->largest_group) s->largest_group = size;
@@ -111,7 +112,8 @@ static tr_status run(scorer *s, const char *label, tr_error *err)
     tr_status status = TR_OK;
     if (label) tr_progress_start(&progress, label, "rows", s->sequences->n / 2, 0);
     for (int group = 0; group < s->n_groups && status == TR_OK; group++) {
-        status = tr_interrupted() ? tr_fail(err, TR_ERR_INTERRUPTED, "interrupted while scoring") : run_group(s, group, err);
+        status = tr_interrupted() ? tr_fail(err, TR_ERR_INTERRUPTED, "interrupted while scoring")
+                                  : run_group(s, group, err);
         if (label) tr_progress_update(&progress, (size_t)s->group_end[group] / 2, NULL);
     }
     if (label) tr_progress_finish(&progress, NULL);

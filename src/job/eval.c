@@ -160,7 +160,8 @@ static tr_status score_into(evaluating *e, const tr_lora *lora, bool shuffle, co
     tr_scoring scoring = {0};
     tr_row_logp *logp;
     TR_TRY(tr_alloc(&logp, e->n, sizeof *logp, "scores", err));
-    tr_status status = tr_score_rows(e->loaded.model, lora, e->rows.examples, NULL, e->n, &options, logp, &scoring, err);
+    tr_status status = tr_score_rows(e->loaded.model, lora, e->rows.examples, NULL, e->n, &options, logp, &scoring,
+                                     err);
     if (status == TR_OK) status = tr_alloc(out, e->n, sizeof **out, "scores", err);
     if (status == TR_OK) {
         if (out == &e->score) tr_scoring_warn(&scoring);
@@ -173,7 +174,8 @@ static tr_status score_into(evaluating *e, const tr_lora *lora, bool shuffle, co
 static tr_status score_all(evaluating *e, tr_error *err)
 {
     TR_TRY(score_into(e, e->loaded.lora, false, "scoring", &e->score, err));
-    if (e->job->with_base && e->loaded.lora) TR_TRY(score_into(e, NULL, false, "scoring without adapter", &e->base, err));
+    if (e->job->with_base && e->loaded.lora)
+        TR_TRY(score_into(e, NULL, false, "scoring without adapter", &e->base, err));
     if (!e->job->shuffled) return TR_OK;
     tr_status status = score_into(e, e->loaded.lora, true, "scoring shuffled histories", &e->shuffled, err);
     if (status != TR_ERR_UNSUPPORTED) return status;

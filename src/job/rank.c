@@ -53,8 +53,8 @@ static tr_status find_history(const tr_rank_job *job, ranking *r, tr_error *err)
         r->n_history = r->n_read < window ? r->n_read : window;
         r->history = r->read + (r->n_read - r->n_history);
         if (r->n_history < r->n_read)
-            tr_note("The latest %zu of %zu titles are used: as many as the examples of %s have.", r->n_history, r->n_read,
-                    job->data);
+            tr_note("The latest %zu of %zu titles are used: as many as the examples of %s have.", r->n_history,
+                    r->n_read, job->data);
     }
     if (r->n_history > 0) return TR_OK;
     return tr_fail(err, TR_ERR_VALUE, "the history is empty");
@@ -159,7 +159,8 @@ static tr_status order_candidates(const tr_rank_job *job, const tr_loaded *loade
     tr_status status;
     TR_TRY_CLEANUP(tr_alloc(&logp, r->n, sizeof *logp, "scores", err));
     TR_TRY_CLEANUP(tr_alloc(&scored, r->n, sizeof *scored, "scores", err));
-    TR_TRY_CLEANUP(tr_score_rows(loaded->model, loaded->lora, &r->questions, NULL, r->n, &options, logp, &scoring, err));
+    TR_TRY_CLEANUP(tr_score_rows(loaded->model, loaded->lora, &r->questions, NULL, r->n, &options, logp, &scoring,
+                                 err));
     tr_scoring_warn(&scoring);
     for (size_t i = 0; i < r->n; i++)
         scored[i] = (scored_candidate){.score = logp[i].logp_yes - logp[i].logp_no, .candidate = i};

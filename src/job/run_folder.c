@@ -23,7 +23,8 @@ static bool is_ours(const char *name)
 {
     for (int i = 0; i < N_OURS; i++) {
         size_t size = strlen(ours[i]);
-        if (strncmp(name, ours[i], size) == 0 && (name[size] == '\0' || strncmp(name + size, ".tmp.", 5) == 0)) return true;
+        if (strncmp(name, ours[i], size) != 0) continue;
+        if (name[size] == '\0' || strncmp(name + size, ".tmp.", 5) == 0) return true;
     }
     return false;
 }

@@ -14,7 +14,8 @@ tr_score_job tr_score_job_defaults(void)
 }
 
 /* Rows as the caller sees them; their strings stay with the examples. */
-static tr_status fill_rows(const tr_examples *examples, const tr_row_logp *logp, size_t n, tr_scores *out, tr_error *err)
+static tr_status fill_rows(const tr_examples *examples, const tr_row_logp *logp, size_t n, tr_scores *out,
+                           tr_error *err)
 {
     TR_TRY(tr_alloc(&out->row, n, sizeof *out->row, "scores", err));
     out->n = n;
@@ -42,7 +43,8 @@ static tr_status score_rows(const tr_score_job *job, const tr_loaded *loaded, co
     tr_scoring scoring = {0};
     tr_row_logp *logp;
     TR_TRY(tr_alloc(&logp, n, sizeof *logp, "scores", err));
-    tr_status status = tr_score_rows(loaded->model, loaded->lora, source->examples, NULL, n, &options, logp, &scoring, err);
+    tr_status status = tr_score_rows(loaded->model, loaded->lora, source->examples, NULL, n, &options, logp, &scoring,
+                                     err);
     if (status == TR_OK) {
         tr_scoring_warn(&scoring);
         out->n_shortened = scoring.n_shortened;

@@ -63,7 +63,8 @@ static tr_status validate(void *user, const tr_lora *lora, tr_validation *out, t
     size_t n = v->state->valid.n;
     tr_scoring scoring;
     double loss = 0;
-    tr_status status = tr_score_rows(v->state->model, lora, &v->state->valid, NULL, n, &v->options, v->logp, &scoring, err);
+    tr_status status = tr_score_rows(v->state->model, lora, &v->state->valid, NULL, n, &v->options, v->logp, &scoring,
+                                     err);
     if (status == TR_ERR_INTERRUPTED)
         tr_fail(err, status, "stopped in a validation; everything is saved in %s", v->state->job->run);
     TR_TRY(status);
@@ -130,7 +131,11 @@ static tr_status begin_resumed(tr_tune_state *state, tr_error *err)
     return status;
 }
 
-static void hash_text(tr_sha256 *hash, const char *text) { tr_sha256_add(hash, text ? text : "", text ? strlen(text) + 1 : 1); }
+static void hash_text(tr_sha256 *hash, const char *text)
+{
+    if (!text) text = "";
+    tr_sha256_add(hash, text, strlen(text) + 1);
+}
 
 /* Names the validation rows by what is asked and answered in them. */
 static void hash_validation(tr_tune_state *state)
@@ -150,8 +155,8 @@ static void hash_validation(tr_tune_state *state)
 static void drop_left_out(tr_tune_state *state)
 {
     if (!state->rows_borrowed) return;
-    for (size_t i = 0; i < state->sequences.n_rows; i++)
-        state->train.row[i] = state->train.row[state->sequences.row[i]]; /* ascending: nothing is overwritten too early */
+    for (size_t i = 0; i < state->sequences.n_rows; i++) /* ascending: nothing is overwritten too early */
+        state->train.row[i] = state->train.row[state->sequences.row[i]];
     state->train.n = state->sequences.n_rows;
 }
 
@@ -171,8 +176,8 @@ static tr_status make_sequences(tr_tune_state *state, tr_error *err)
         tr_warn("%zu of %zu training rows do not fit into %d tokens even without history and are left out",
                 s->n_left_out, state->train.n, options.limit);
     if (s->n_unaligned)
-        tr_warn("in %zu of %zu training rows the tokenizer merges the end of the prompt with the answer", s->n_unaligned,
-                state->train.n);
+        tr_warn("in %zu of %zu training rows the tokenizer merges the end of the prompt with the answer",
+                s->n_unaligned, state->train.n);
     drop_left_out(state);
     return TR_OK;
 }
@@ -231,8 +236,8 @@ cleanup:
 }
 
 /* A forward pass alone takes about a third of forward and backward. */
-static tr_status estimate(const tr_tune_state *state, const tr_tuning *tuning, const tr_tuning_plan *plan, double *seconds,
-                          tr_error *err)
+static tr_status estimate(const tr_tune_state *state, const tr_tuning *tuning, const tr_tuning_plan *plan,
+                          double *seconds, tr_error *err)
 {
     double per_node = 0;
     TR_TRY(time_micro_batch(tuning, plan, &per_node, err));
@@ -242,7 +247,8 @@ static tr_status estimate(const tr_tune_state *state, const tr_tuning *tuning, c
     return TR_OK;
 }
 
-static tr_status report_plan(const tr_tune_state *state, const tr_tuning_plan *plan, tr_tune_outcome *out, tr_error *err)
+static tr_status report_plan(const tr_tune_state *state, const tr_tuning_plan *plan, tr_tune_outcome *out,
+                             tr_error *err)
 {
     json_t *recipe = NULL;
     tr_str text = {0};

@@ -17,7 +17,7 @@ typedef struct {
     char model_hash[TR_SHA256_HEX];
     tr_lora *lora;
     bool has_start;                /* the adapter began as another one */
-    /* The rows used. Of a new run they are borrowed from the sources; of a resumed run they are read from its folder. */
+    /* The rows used. Of a new run they are borrowed from the sources, of a resumed one read from its folder. */
     tr_source train_source, valid_source;
     tr_examples train, valid;
     bool rows_borrowed;

@@ -83,7 +83,8 @@ static tr_status add_source(json_t *config, const char *key, const tr_source *so
     return add(config, key, status, part, err);
 }
 
-static tr_status add_rows_file(const tr_tune_state *state, json_t *config, const char *key, const char *name, tr_error *err)
+static tr_status add_rows_file(const tr_tune_state *state, json_t *config, const char *key, const char *name,
+                               tr_error *err)
 {
     json_t *part = NULL;
     char *path = tr_tune_path(state, name);

@@ -34,7 +34,8 @@ static tr_status choose_training(tr_tune_state *state, const tr_examples *source
     state->rows_available = source->n;
     if (state->shots < 0) return tr_fail(err, TR_ERR_USAGE, "the number of shots cannot be negative");
     if (state->shots > 0 && (size_t)state->shots > source->n) {
-        tr_fail(err, TR_ERR_USAGE, "%lld shots are more than the %zu training rows", (long long)state->shots, source->n);
+        tr_fail(err, TR_ERR_USAGE, "%lld shots are more than the %zu training rows", (long long)state->shots,
+                source->n);
         return tr_hint(err, "leave --shots out to use all rows");
     }
     TR_TRY(tr_sample_rows(source, state->shots, recipe->seed, recipe->balanced, &rows, &n, err));
@@ -73,7 +74,8 @@ static tr_status check_sources(const tr_tune_job *job, tr_error *err)
         tr_fail(err, TR_ERR_USAGE, "tune needs either a data folder or a file of training rows");
         return tr_hint(err, "--data FOLDER, or --train FILE --valid FILE");
     }
-    if (job->data && job->valid) return tr_fail(err, TR_ERR_USAGE, "--valid goes with --train, a data folder has its own");
+    if (job->data && job->valid)
+        return tr_fail(err, TR_ERR_USAGE, "--valid goes with --train, a data folder has its own");
     if (!job->data || tr_folder_exists(job->data) || !tr_file_exists(job->data)) return TR_OK;
     tr_fail(err, TR_ERR_USAGE, "%s is a file; to tune on a file of examples say --train %s", job->data, job->data);
     return tr_hint(err, "--train FILE --valid FILE");
@@ -85,7 +87,8 @@ tr_status tr_tune_choose_rows(tr_tune_state *state, tr_error *err)
     const tr_examples *valid = NULL;
     TR_TRY(check_sources(job, err));
     state->rows_borrowed = true;
-    TR_TRY(tr_source_open(job->data ? job->data : job->train, TR_TRAIN, state->recipe.balanced, &state->train_source, err));
+    TR_TRY(tr_source_open(job->data ? job->data : job->train, TR_TRAIN, state->recipe.balanced, &state->train_source,
+                          err));
     if (job->data && state->train_source.dataset.card.split[TR_VALID].rows > 0)
         TR_TRY(tr_dataset_split(&state->train_source.dataset, TR_VALID, &valid, err));
     if (job->valid) {
@@ -99,8 +102,8 @@ tr_status tr_tune_choose_rows(tr_tune_state *state, tr_error *err)
 
 char *tr_tune_path(const tr_tune_state *state, const char *name) { return tr_path_join(state->job->run, name); }
 
-static tr_status read_rows(const tr_tune_state *state, const char *name, bool need_label, bool optional, tr_examples *out,
-                           tr_error *err)
+static tr_status read_rows(const tr_tune_state *state, const char *name, bool need_label, bool optional,
+                           tr_examples *out, tr_error *err)
 {
     char *path = tr_tune_path(state, name);
     if (!path) return tr_fail(err, TR_ERR_MEMORY, "out of memory for a path");

@@ -69,7 +69,7 @@ tr_status tr_forest_group(const tr_sequence *sequences, int n, int max_nodes, in
     for (int i = 0; i < n; i++) {
         const tr_sequence *next = &sequences[order[i]];
         int added = new_nodes(nodes ? &sequences[order[i - 1]] : NULL, next);
-        if (nodes && nodes + added > max_nodes) {
+        if (nodes && added && nodes + added > max_nodes) {
             end[groups++] = i;
             total += nodes;
             nodes = 0;

@@ -227,7 +227,7 @@ static tr_status add_scoring_row(builder *b, const tr_example *example, uint32_t
         return tr_hint(err, "--cutoff sets the limit; the model's context is the most it can be");
     }
     if (n < 1 || n >= b->whole.n || n >= b->other.n)
-        return tr_fail(err, TR_ERR_UNSUPPORTED, "the model's tokenizer does not tell \"Yes.\" from \"No.\" after a prompt");
+        return tr_fail(err, TR_ERR_UNSUPPORTED, "the tokenizer does not tell \"Yes.\" from \"No.\" after a prompt");
     if (n != b->prompt.n || common_prefix(&b->prompt, &b->whole) < n) out->n_unaligned++;
     TR_TRY(append(b, b->whole.id, n + 1, -1, (int)n, err));
     TR_TRY(append(b, b->other.id, n + 1, -1, (int)n, err));

@@ -19,6 +19,9 @@ ADAPTER = str(SOURCE / 'test/golden/tiny_adapter')
 OTHER_ADAPTER = str(SOURCE / 'test/golden/tiny_adapter_llama3')
 SANITIZED = os.environ.get('TALLREC_TEST_SANITIZED') == '1'
 
+# Several programs share the processors: threads that wait should not keep them busy.
+os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
+
 _folder = tempfile.TemporaryDirectory(prefix='tallrec-test-')
 TMP = Path(_folder.name)
 
@@ -56,7 +59,7 @@ def movielens(folder, n_users=12, per_user=25):
     chance = random.Random(7)
     with open(folder / 'u.item', 'w', encoding='latin-1') as out:
         for item in range(1, 41):
-            out.write(f'{item}|Film {item} (19{50 + item})|01-Jan-1990||http://example.com|' + '|'.join('0' * 19) + '\n')
+            out.write(f'{item}|Film {item} (19{50 + item})|01-Jan-1990||http://example.com' + '|0' * 19 + '\n')
     with open(folder / 'u.data', 'w') as out:
         time = 800000000
         for user in range(1, n_users + 1):
@@ -91,7 +94,8 @@ def write_rows(name, examples):
 
 def files(folder):
     """All bytes below a folder by name."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(Path(folder).rglob('*')) if path.is_file()}
+    paths = sorted(path for path in Path(folder).rglob('*') if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 _tests = []

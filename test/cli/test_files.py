@@ -68,8 +68,8 @@ def test_missing_and_empty_data_are_named():
     for path in ('nowhere', 'nowhere.jsonl'):
         fails('score', '--model', MODEL, '--data', path, at=path)
         fails('eval', '--model', MODEL, '--data', path, at=path)
-    for name, text in [('empty.jsonl', ''), ('list.json', '[]'), ('blank.jsonl', '\n\n'), ('garbage.json', b'\xff\x00\x80'),
-                       ('cut.json', '[{"instruction": "a"'), ('number.json', '17')]:
+    for name, text in [('empty.jsonl', ''), ('list.json', '[]'), ('blank.jsonl', '\n\n'),
+                       ('garbage.json', b'\xff\x00\x80'), ('cut.json', '[{"instruction": "a"'), ('number.json', '17')]:
         path = write(name, text)
         fails('score', '--model', MODEL, '--data', path, at=name)
         fails('tune', '--model', MODEL, '--train', path, '-o', 'never', at=name)
@@ -176,7 +176,8 @@ def test_a_row_too_long_for_the_model_loses_history_and_is_counted():
     assert len(ran.stdout.splitlines()) == 2
     endless = {**example(), 'instruction': 'word ' * 5000}
     fails('score', '--model', MODEL, '--data', write_rows('endless.jsonl', [example(), endless]), says='row 1')
-    fails('tune', '--model', MODEL, '--train', write_rows('endless.jsonl', [endless]), '-o', 'never', says='none of the 1')
+    fails('tune', '--model', MODEL, '--train', write_rows('endless.jsonl', [endless]), '-o', 'never',
+          says='none of the 1')
     ran = run('tune', '--model', MODEL, '--train', write_rows('mixed.jsonl', [endless, example()]), '-o', 'mixed',
               '--steps', '1', '--warmup', '0')
     assert '1 of 2 training rows do not fit' in ran.stderr, ran.stderr

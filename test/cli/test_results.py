@@ -3,8 +3,8 @@ import json
 import math
 import os
 
-from support import (ADAPTER, MODEL, SANITIZED, SOURCE, TMP, Skip, claim, data, files, main, movielens, rows, run, write,
-                     write_rows)
+from support import (ADAPTER, MODEL, SANITIZED, SOURCE, TMP, Skip, claim, data, files, main, movielens, rows, run,
+                     write, write_rows)
 
 SCORE = ['score', '--model', MODEL, '--adapter', ADAPTER, '--data']
 
@@ -81,7 +81,8 @@ def test_every_thing_about_a_prompt_counts():
 def test_eval_json_agrees_with_the_scores():
     scored = scores(*SCORE, data())
     pairs = [(a, b) for a in scored for b in scored if a['label'] > b['label']]
-    auc = sum(1.0 if a['score'] > b['score'] else 0.5 if a['score'] == b['score'] else 0.0 for a, b in pairs) / len(pairs)
+    wins = sum((a['score'] > b['score']) + (a['score'] == b['score']) / 2 for a, b in pairs)
+    auc = wins / len(pairs)
     text = run('eval', '--model', MODEL, '--adapter', ADAPTER, '--data', data(), '--json').stdout
     figures = json.loads(text)
     assert f'{auc:.6f}'[:7] in text or any(abs(value - auc) < 1e-9 for value in numbers(figures)), (auc, text[:400])
@@ -108,18 +109,20 @@ def test_eval_carries_its_controls_and_a_verdict():
     run('tune', '--model', MODEL, '--data', data(), '-o', 'run', '--shots', '24', '--steps', '2', '--warmup', '0')
     base = ['eval', '--model', MODEL, '--adapter', 'run/adapter', '--data', data()]
     out = run(*base, '--with-base').stdout
-    for text in ('like share', 'item mean', 'history shuffled', '24 training rows that the model saw', 'all 144 training rows'):
+    for text in ('like share', 'item mean', 'history shuffled', '24 training rows that the model saw',
+                 'all 144 training rows'):
         assert text in out, out
     assert all(len(line) <= 80 for line in out.splitlines()) and out.endswith('\n')
     assert 'history shuffled' not in run(*base, '--no-shuffled').stdout
-    assert run(*base, '--bootstrap', '50', '--seed', '4').stdout == run(*base, '--bootstrap', '50', '--seed', '4').stdout
+    seeded = [*base, '--bootstrap', '50', '--seed', '4']
+    assert run(*seeded).stdout == run(*seeded).stdout
 
 
 @claim
 def test_eval_writes_a_self_contained_report():
     run('tune', '--model', MODEL, '--data', data(), '-o', 'reported', '--shots', '24', '--steps', '4', '--warmup', '0',
         '--eval-every', '2')
-    run('eval', '--model', MODEL, '--adapter', 'reported/adapter', '--data', data(), '--report', 'report.html', '--quiet')
+    run('eval', '--model', MODEL, '--adapter', 'reported/adapter', '--data', data(), '--report', 'report.html')
     page = (TMP / 'report.html').read_text()
     assert page.startswith('<!') and page.rstrip().endswith('</html>') and '<svg' in page
     assert 'tallrec tune --model' in page and 'http' not in page.replace('http://www.w3.org', '')
@@ -128,19 +131,22 @@ def test_eval_writes_a_self_contained_report():
 @claim
 def test_evaluating_rows_that_were_trained_on_is_told():
     run('tune', '--model', MODEL, '--data', data(), '-o', 'leak', '--shots', '24', '--steps', '1', '--warmup', '0')
-    ran = run('eval', '--model', MODEL, '--adapter', 'leak/adapter', '--data', data(), '--split', 'train', '--no-shuffled')
+    ran = run('eval', '--model', MODEL, '--adapter', 'leak/adapter', '--data', data(), '--split', 'train',
+              '--no-shuffled')
     assert '24 of the 144 rows are among the rows' in ran.stderr, ran.stderr
 
 
 @claim
 def test_rank_orders_all_unseen_items_by_their_scores():
-    ranked = json.loads(run('rank', '--model', MODEL, '--adapter', ADAPTER, '--data', data(), '--user', '3', '-k', '0', '--json').stdout)
+    base = ['rank', '--model', MODEL, '--adapter', ADAPTER, '--data', data(), '--user', '3']
+    ranked = json.loads(run(*base, '-k', '0', '--json').stdout)
     seen = {line.split('\t')[1] for line in (TMP / 'ml/u.data').read_text().splitlines() if line.split('\t')[0] == '3'}
     items = [entry['item'] for entry in ranked['items']]
     assert ranked['candidates'] == len(items) == 15 and not seen & set(items)
-    assert [entry['score'] for entry in ranked['items']] == sorted((entry['score'] for entry in ranked['items']), reverse=True)
+    in_order = [entry['score'] for entry in ranked['items']]
+    assert in_order == sorted(in_order, reverse=True)
     assert all(math.isclose(entry['probability'], 1 / (1 + math.exp(-entry['score']))) for entry in ranked['items'])
-    table = run('rank', '--model', MODEL, '--adapter', ADAPTER, '--data', data(), '--user', '3', '-k', '4').stdout
+    table = run(*base, '-k', '4').stdout
     lines = [line for line in table.splitlines() if line.strip()[:1].isdigit()]
     assert [line.split(maxsplit=2)[2] for line in lines] == [entry['title'] for entry in ranked['items'][:4]]
 
@@ -153,8 +159,11 @@ def test_rank_agrees_with_score_on_the_same_question():
     base = ['rank', '--model', MODEL, '--adapter', ADAPTER, '--data', data(), '--json']
     ranked = json.loads(run(*base, '--history', history, '--candidates', candidates).stdout)
     score = scores(*SCORE, data(), '--rows', '1')[0]['score']
-    assert ranked['items'][0]['item'] == example['item'] and math.isclose(ranked['items'][0]['score'], score, abs_tol=1e-4)
-    lines = write('history.tsv', ''.join(f"{entry['title']}\t{'yes' if entry['liked'] else 'no'}\n" for entry in example['history']))
+    first = ranked['items'][0]
+    assert first['item'] == example['item'] and math.isclose(first['score'], score, abs_tol=1e-4)
+    liked = {True: 'yes', False: 'no'}
+    lines = [f"{entry['title']}\t{liked[entry['liked']]}\n" for entry in example['history']]
+    lines = write('history.tsv', ''.join(lines))
     assert json.loads(run(*base, '--history', lines, '--candidates', candidates).stdout)['items'] == ranked['items']
 
 
@@ -165,7 +174,8 @@ def test_rank_lists_a_title_with_two_ids_once():
     (folder / 'u.item').write_text(catalogue)
     run('import', 'movielens', folder, '-o', 'twin-data')
     history = write('one.tsv', 'Film 1 (1951)\tyes\n')
-    ranked = json.loads(run('rank', '--model', MODEL, '--data', 'twin-data', '--history', history, '-k', '0', '--json').stdout)
+    base = ['rank', '--model', MODEL, '--data', 'twin-data', '--history', history]
+    ranked = json.loads(run(*base, '-k', '0', '--json').stdout)
     titles = [entry['title'] for entry in ranked['items']]
     assert len(titles) == len(set(titles)) == 38, titles
 
@@ -197,7 +207,7 @@ def test_smollm2_scores_equal_those_of_transformers():
     found = scores('score', '--model', model, '--data', published, '--rows', n)
     for row, wanted in zip(found, golden['rows'][:n]):
         assert row['row'] == wanted['row']
-        assert abs(row['logp_yes'] - wanted['logp_yes']) < 1e-3 and abs(row['logp_no'] - wanted['logp_no']) < 1e-3, (row, wanted)
+        assert all(abs(row[key] - wanted[key]) < 1e-3 for key in ('logp_yes', 'logp_no')), (row, wanted)
 
 
 def sorted_files(shared):

@@ -23,7 +23,9 @@ def start(folder, *more):
 def result(folder):
     """What a run must reproduce: adapters to the byte, and metrics but for their seconds."""
     found = {name: content for name, content in files(TMP / folder).items() if name.startswith('adapter')}
-    metrics = [{key: value for key, value in line.items() if key != 'seconds'} for line in rows(TMP / folder / 'metrics.jsonl')]
+    metrics = rows(TMP / folder / 'metrics.jsonl')
+    for line in metrics:
+        line.pop('seconds')
     return found, metrics
 
 
@@ -66,12 +68,17 @@ def test_the_number_of_threads_changes_nothing():
     assert result('one-thread') == result('three-threads') == straight()
 
 
+def quietly(arguments):
+    """Starts tallrec; nobody listens."""
+    return subprocess.Popen([BIN, *map(str, arguments)], cwd=TMP, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
 @claim
 def test_killing_at_any_moment_and_resuming_equals_the_straight_run():
     for moment in (0.02, 0.2):
         folder = f'killed-{moment}'
         kills = 0
-        process = subprocess.Popen([BIN, *map(str, start(folder))], cwd=TMP, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        process = quietly(start(folder))
         while kills < 40:
             try:
                 process.wait(timeout=moment * (4 if SANITIZED else 1) * (1 + kills / 4))
@@ -81,8 +88,7 @@ def test_killing_at_any_moment_and_resuming_equals_the_straight_run():
                 process.wait()
                 kills += 1
             begun = (TMP / folder / 'config.json').exists()
-            again = ['tune', '--resume', '-o', folder] if begun else [*map(str, start(folder))]
-            process = subprocess.Popen([BIN, *again], cwd=TMP, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            process = quietly(['tune', '--resume', '-o', folder] if begun else start(folder))
         process.wait()
         assert process.returncode == 0, f'killed {kills} times, then status {process.returncode}'
         assert result(folder) == straight(), f'differs after {kills} kills'
@@ -92,7 +98,8 @@ def test_killing_at_any_moment_and_resuming_equals_the_straight_run():
 @claim
 def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on():
     folder = 'stopped'
-    process = subprocess.Popen([BIN, *map(str, start(folder, '--epochs', '400'))], cwd=TMP, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([BIN, *map(str, start(folder, '--epochs', '400'))], cwd=TMP, text=True,
+                               stderr=subprocess.PIPE, stdout=subprocess.PIPE)
     metrics = TMP / folder / 'metrics.jsonl'
     while not (metrics.exists() and metrics.read_text().count('\n') > 3) and process.poll() is None:
         time.sleep(0.01)

@@ -1,8 +1,9 @@
 """This file tests what the program says about itself and about wrong command lines."""
 import os
 import subprocess
+import sys
 
-from support import ADAPTER, BIN, MODEL, TMP, claim, data, fails, main, run
+from support import ADAPTER, BIN, MODEL, SOURCE, TMP, claim, data, fails, main, run
 
 COMMANDS = ['import', 'tune', 'eval', 'score', 'rank', 'tokenize']
 
@@ -31,6 +32,12 @@ def test_help_of_each_command_fits_80_columns_and_has_an_example():
             assert '\nExamples:\n  tallrec ' in ran.stdout
             assert ran.stdout == run('help', words[0]).stdout
             assert '--threads' in ran.stdout and '--quiet' in ran.stdout
+
+
+@claim
+def test_the_manual_page_says_what_the_help_says():
+    made = subprocess.run([sys.executable, str(SOURCE / 'tools/make_man.py'), BIN], capture_output=True, text=True)
+    assert made.stdout == (SOURCE / 'doc/tallrec.1').read_text(), 'tools/make_man.py build/tallrec > doc/tallrec.1'
 
 
 @claim
@@ -98,10 +105,11 @@ def test_flags_without_value_twice_or_with_a_wrong_value_are_bad_usage():
 @claim
 def test_wrong_choices_of_a_recipe_are_bad_usage_and_write_nothing():
     base = ['tune', '--model', MODEL, '--data', data(), '-o', 'refused']
-    for flag, value in [('rank', '0'), ('rank', 'x'), ('alpha', '-1'), ('dropout', '1'), ('targets', 'q_prj'), ('lr', '0'),
-                        ('lr', 'inf'), ('schedule', 'step'), ('warmup', '-1'), ('batch', '0'), ('micro-tokens', '0'),
-                        ('epochs', '0'), ('loss-on', 'some'), ('weight-decay', '2'), ('clip', '-1'), ('eval-every', '-1'),
-                        ('patience', 'x'), ('valid-rows', '-3'), ('cutoff', '0'), ('seed', '-1'), ('shuffle', 'yes')]:
+    for flag, value in [('rank', '0'), ('rank', 'x'), ('alpha', '-1'), ('dropout', '1'), ('targets', 'q_prj'),
+                        ('lr', '0'), ('lr', 'inf'), ('schedule', 'step'), ('warmup', '-1'), ('batch', '0'),
+                        ('micro-tokens', '0'), ('epochs', '0'), ('loss-on', 'some'), ('weight-decay', '2'),
+                        ('clip', '-1'), ('eval-every', '-1'), ('patience', 'x'), ('valid-rows', '-3'),
+                        ('cutoff', '0'), ('seed', '-1'), ('shuffle', 'yes')]:
         fails(*base, f'--{flag}', value, status=2)
     fails(*base, '--recipe', 'slow', status=2, says='slow', hint='paper, quick')
     fails(*base, '--shots', '100000', status=2, says='shots')
@@ -137,8 +145,8 @@ def test_output_that_cannot_be_written_is_a_failure():
 def test_closed_descriptors_are_noticed_and_hurt_nobody():
     ran = subprocess.run(['bash', '-c', f"'{BIN}' --version >&-"], capture_output=True, text=True)
     assert ran.returncode == 1 and 'standard output' in ran.stderr, ran.stderr
-    ran = subprocess.run(['bash', '-c', f"'{BIN}' score --model '{MODEL}' --data '{data()}' -o closed.jsonl <&- >&- 2>&-"],
-                         cwd=TMP, capture_output=True)
+    script = f"'{BIN}' score --model '{MODEL}' --data '{data()}' -o closed.jsonl <&- >&- 2>&-"
+    ran = subprocess.run(['bash', '-c', script], cwd=TMP, capture_output=True)
     assert ran.returncode == 0 and (TMP / 'closed.jsonl').read_text().count('\n') == 18
 
 
