@@ -83,7 +83,8 @@ static inline vec vec_exp(vec x)
     p = p * (r * r) + r + 1.f;
     ivec exponent = (ivec)shifted << 23; /* integer n + 0x4B400000: the constant's bits leave by the shift */
     vec result = (vec)((ivec)p + exponent);
-    return (vec)((ivec)result & ~tiny);
+    ivec nan = x != x; /* a NaN stays one whatever its bits */
+    return vec_select(nan, x, (vec)((ivec)result & ~tiny));
 }
 #endif
 

@@ -21,7 +21,8 @@ static inline json_t *golden_json(const char *name)
     return value;
 }
 
-/* Row i of a q or k matrix in the file's order is row hf_row(i) of Hugging Face's (FORMATS: the q/k permutation). */
+/* Row i of a q or k matrix in the file's order is row hf_row(i) of Hugging Face's (FORMATS: the q/k permutation).
+ */
 static inline int hf_row(const tr_model *model, int module, int i)
 {
     const int d = model->config.head_dim;
@@ -44,25 +45,30 @@ static inline void fill_formula(const tr_model *model, tr_lora *lora, double b_s
                 for (int r = 0; r < rows; r++)
                     for (int c = 0; c < cols; c++) {
                         uint64_t i = (uint64_t)(half ? hf_row(model, m, r) : r) * (uint64_t)cols + (uint64_t)c;
-                        double u = (double)(uint32_t)(i * 2654435761u + t * 40503 * 65537 + 12345) / 4294967296.0 - 0.5;
-                        lora->params[(half ? pair->b : pair->a) + (size_t)r * (size_t)cols + (size_t)c] = (float)(u * factor);
+                        double u =
+                            (double)(uint32_t)(i * 2654435761u + t * 40503 * 65537 + 12345) / 4294967296.0 - 0.5;
+                        lora->params[(half ? pair->b : pair->a) + (size_t)r * (size_t)cols + (size_t)c] =
+                            (float)(u * factor);
                     }
             }
         }
 }
 
 /* Loss (sum over targets / n_targets) and gradient, added, of sequences in one forest. */
-static inline double forest_gradient(const tr_model *model, const tr_lora *lora, const tr_sequence *sequences, int n,
-                                     int n_targets, const tr_pass *pass, float *grad)
+static inline double forest_gradient(const tr_model *model, const tr_lora *lora, const tr_sequence *sequences,
+                                     int n, int n_targets, const tr_pass *pass, float *grad)
 {
     tr_error err = {0};
     tr_forest forest;
     tr_session *session;
     double loss = 0;
     assert_ok(tr_forest_build(sequences, n, &forest, &err), err);
-    tr_session_plan plan = {.max_nodes = forest.n_nodes, .max_targets = forest.n_targets,
-                            .max_positions = forest.max_position, .rank = lora->config.rank,
-                            .targets = lora->config.targets, .train = true};
+    tr_session_plan plan = {.max_nodes = forest.n_nodes,
+                            .max_targets = forest.n_targets,
+                            .max_positions = forest.max_position,
+                            .rank = lora->config.rank,
+                            .targets = lora->config.targets,
+                            .train = true};
     assert_ok(tr_session_create(model, &plan, &session, &err), err);
     float *coefficient = calloc((size_t)forest.n_targets, sizeof(float));
     float *logp = calloc((size_t)forest.n_targets, sizeof(float));
@@ -102,9 +108,10 @@ static inline void assert_near(double value, double expected, double tolerance, 
         fail_msg("%s: %.9g, expected %.9g within %.3g", what, value, expected, tolerance);
 }
 
-/* The gradient of matrix `half` (0: A, 1: B) of a pair against `expected` in Hugging Face's order: sums for a cosine. */
-static inline void compare_matrix(const tr_model *model, const tr_lora *lora, const float *grad, int layer, int module,
-                                  int half, const double *expected, double sums[3])
+/* The gradient of matrix `half` (0: A, 1: B) of a pair against `expected` in Hugging Face's order: sums for a
+ * cosine. */
+static inline void compare_matrix(const tr_model *model, const tr_lora *lora, const float *grad, int layer,
+                                  int module, int half, const double *expected, double sums[3])
 {
     const tr_lora_pair *pair = tr_lora_at(lora, layer, (tr_module)module);
     const int rank = lora->config.rank, rows = half ? pair->n_out : rank, cols = half ? rank : pair->n_in;

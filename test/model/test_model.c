@@ -1,5 +1,5 @@
-/* Tests of the model on tiny fixtures: logits and LoRA gradients against transformers and PEFT (golden files made by
- * tools/make_golden_tiny.py), the forest against separate sequences, finite differences, threads. */
+/* Tests of the model on tiny fixtures: logits and LoRA gradients against transformers and PEFT (golden files made
+ * by tools/make_golden_tiny.py), the forest against separate sequences, finite differences, threads. */
 #include "model_testing.h"
 
 #include "base/system.h"
@@ -16,10 +16,12 @@ static void check_logits(const char *model_name, const char *golden)
     json_t *root = golden_json(golden);
     size_t c;
     json_t *item;
-    json_array_foreach(json_object_get(root, "cases"), c, item) {
+    json_array_foreach (json_object_get(root, "cases"), c, item) {
         int32_t ids[512], nodes[512];
-        int n = (int)json_array_size(json_object_get(item, "ids")), n_rows = (int)json_array_size(json_object_get(item, "positions"));
-        for (int i = 0; i < n; i++) ids[i] = (int32_t)json_integer_value(json_array_get(json_object_get(item, "ids"), (size_t)i));
+        int n = (int)json_array_size(json_object_get(item, "ids")),
+            n_rows = (int)json_array_size(json_object_get(item, "positions"));
+        for (int i = 0; i < n; i++)
+            ids[i] = (int32_t)json_integer_value(json_array_get(json_object_get(item, "ids"), (size_t)i));
         for (int i = 0; i < n_rows; i++)
             nodes[i] = (int32_t)json_integer_value(json_array_get(json_object_get(item, "positions"), (size_t)i));
         ids[n] = 0; /* the last token of a sequence is a target only */
@@ -80,11 +82,15 @@ static void open_batch(batch *b, const char *model_name, bool rslora, bool on_an
     assert_ok(tr_lora_create(b->model, &config, 1, &b->lora, &err), err);
     fill_formula(b->model, b->lora, json_number_value(json_object_get(root, "b_scale")));
     size_t s;
-    json_array_foreach(json_object_get(root, "sequences"), s, item) {
+    json_array_foreach (json_object_get(root, "sequences"), s, item) {
         json_t *ids = json_object_get(item, "ids");
-        for (size_t i = 0; i < json_array_size(ids); i++) b->ids[s][i] = (int32_t)json_integer_value(json_array_get(ids, i));
-        b->sequence[s] = (tr_sequence){.token = b->ids[s], .n_tokens = (int)json_array_size(ids), .weight = 1,
-                                       .first_target = on_answer ? (int)json_integer_value(json_object_get(item, "answer")) : 1};
+        for (size_t i = 0; i < json_array_size(ids); i++)
+            b->ids[s][i] = (int32_t)json_integer_value(json_array_get(ids, i));
+        b->sequence[s] =
+            (tr_sequence){.token = b->ids[s],
+                          .n_tokens = (int)json_array_size(ids),
+                          .weight = 1,
+                          .first_target = on_answer ? (int)json_integer_value(json_object_get(item, "answer")) : 1};
         b->n++;
     }
     b->grad = calloc(b->lora->n_params, sizeof *b->grad);
@@ -106,11 +112,12 @@ static void check_gradient(const char *name)
     assert_ok(tr_safetensors_open(test_file("golden/tiny_gradients.safetensors"), &file, &err), err);
     size_t c;
     bool found = false;
-    json_array_foreach(json_object_get(root, "cases"), c, item) {
+    json_array_foreach (json_object_get(root, "cases"), c, item) {
         if (strcmp(json_string_value(json_object_get(item, "name")), name) != 0) continue;
         found = true;
         batch b;
-        open_batch(&b, json_string_value(json_object_get(item, "model")), json_is_true(json_object_get(item, "rslora")),
+        open_batch(&b, json_string_value(json_object_get(item, "model")),
+                   json_is_true(json_object_get(item, "rslora")),
                    strcmp(json_string_value(json_object_get(item, "loss_on")), "answer") == 0);
         double loss = batch_gradient(b.model, b.lora, b.sequence, b.n, true, NULL, b.grad), sums[3] = {0};
         assert_near(loss, json_number_value(json_object_get(item, "loss")), 2e-5, name);
@@ -140,10 +147,26 @@ static void check_gradient(const char *name)
     json_decref(root);
 }
 
-static void test_gradient_on_all_tokens_equals_peft(void **state) { (void)state; check_gradient("plain_all"); }
-static void test_gradient_on_answer_equals_peft(void **state) { (void)state; check_gradient("plain_answer"); }
-static void test_rslora_gradient_equals_peft(void **state) { (void)state; check_gradient("rslora_answer"); }
-static void test_gradient_of_llama3_rope_equals_peft(void **state) { (void)state; check_gradient("llama3_all"); }
+static void test_gradient_on_all_tokens_equals_peft(void **state)
+{
+    (void)state;
+    check_gradient("plain_all");
+}
+static void test_gradient_on_answer_equals_peft(void **state)
+{
+    (void)state;
+    check_gradient("plain_answer");
+}
+static void test_rslora_gradient_equals_peft(void **state)
+{
+    (void)state;
+    check_gradient("rslora_answer");
+}
+static void test_gradient_of_llama3_rope_equals_peft(void **state)
+{
+    (void)state;
+    check_gradient("llama3_all");
+}
 
 static void compare_vectors(const float *a, const float *b, size_t n, double tolerance, const char *what)
 {
@@ -196,19 +219,29 @@ static void check_finite_difference(float dropout)
             memcpy(saved, b.lora->params + at[half], sizes[half] * sizeof *saved);
             for (int side = 0; side < 2; side++) {
                 for (size_t j = 0; j < sizes[half]; j++)
-                    b.lora->params[at[half] + j] = (float)(saved[j] + (side ? -step : step) * b.grad[at[half] + j] / norm);
+                    b.lora->params[at[half] + j] =
+                        (float)(saved[j] + (side ? -step : step) * b.grad[at[half] + j] / norm);
                 loss[side] = loss_at(&b, &pass);
             }
             memcpy(b.lora->params + at[half], saved, sizes[half] * sizeof *saved);
             free(saved);
-            assert_near((loss[0] - loss[1]) / (2 * step), norm, 0.02 * norm + 2e-4, tr_module_name((tr_module)(i % TR_N_MODULES)));
+            assert_near((loss[0] - loss[1]) / (2 * step), norm, 0.02 * norm + 2e-4,
+                        tr_module_name((tr_module)(i % TR_N_MODULES)));
         }
     }
     close_batch(&b);
 }
 
-static void test_gradient_equals_finite_differences(void **state) { (void)state; check_finite_difference(0); }
-static void test_gradient_with_dropout_equals_finite_differences(void **state) { (void)state; check_finite_difference(0.3f); }
+static void test_gradient_equals_finite_differences(void **state)
+{
+    (void)state;
+    check_finite_difference(0);
+}
+static void test_gradient_with_dropout_equals_finite_differences(void **state)
+{
+    (void)state;
+    check_finite_difference(0.3f);
+}
 
 static void test_dropout_changes_with_step_and_vanishes_at_zero(void **state)
 {
@@ -217,8 +250,10 @@ static void test_dropout_changes_with_step_and_vanishes_at_zero(void **state)
     open_batch(&b, "tiny_llama.gguf", false, false);
     double plain = loss_at(&b, NULL);
     b.lora->config.dropout = 0.3f;
-    double first = loss_at(&b, &(tr_pass){.seed = 5, .step = 1}), again = loss_at(&b, &(tr_pass){.seed = 5, .step = 1});
-    double second = loss_at(&b, &(tr_pass){.seed = 5, .step = 2}), micro = loss_at(&b, &(tr_pass){.seed = 5, .step = 1, .micro = 1});
+    double first = loss_at(&b, &(tr_pass){.seed = 5, .step = 1}),
+           again = loss_at(&b, &(tr_pass){.seed = 5, .step = 1});
+    double second = loss_at(&b, &(tr_pass){.seed = 5, .step = 2}),
+           micro = loss_at(&b, &(tr_pass){.seed = 5, .step = 1, .micro = 1});
     assert_true(first == again);
     assert_true(first != second && first != micro && first != plain);
     close_batch(&b);
@@ -251,7 +286,8 @@ static void test_any_subset_of_targets_gives_its_part_of_the_gradient(void **sta
     batch b;
     tr_error err = {0};
     open_batch(&b, "tiny_llama.gguf", false, true);
-    /* With B = 0 everywhere the adapter changes nothing, so each module's dB is the same whoever else is adapted. */
+    /* With B = 0 everywhere the adapter changes nothing, so each module's dB is the same whoever else is adapted.
+     */
     for (int i = 0; i < b.lora->n_layers * TR_N_MODULES; i++)
         memset(b.lora->params + b.lora->pair[i].b, 0, 3 * (size_t)b.lora->pair[i].n_out * sizeof(float));
     batch_gradient(b.model, b.lora, b.sequence, b.n, true, NULL, b.grad);
@@ -268,8 +304,8 @@ static void test_any_subset_of_targets_gives_its_part_of_the_gradient(void **sta
         batch_gradient(b.model, part, b.sequence, b.n, true, NULL, grad);
         for (int i = 0; i < part->n_layers * TR_N_MODULES; i++)
             if (part->pair[i].present)
-                compare_vectors(grad + part->pair[i].b, b.grad + b.lora->pair[i].b, 3 * (size_t)part->pair[i].n_out, 1e-3,
-                                tr_module_name((tr_module)(i % TR_N_MODULES)));
+                compare_vectors(grad + part->pair[i].b, b.grad + b.lora->pair[i].b, 3 * (size_t)part->pair[i].n_out,
+                                1e-3, tr_module_name((tr_module)(i % TR_N_MODULES)));
         free(grad);
         tr_lora_free(part);
     }
