@@ -152,7 +152,8 @@ typedef struct {
     const char *adapter;  /* folder in PEFT's layout; NULL: the model as it is */
     int cutoff;           /* most tokens of a prompt with its answer, beyond which the oldest history is left out;
                              0: the model's context */
-    int micro_tokens;     /* most tokens computed at a time: bounds memory, changes results by rounding only; 0: 4096 */
+    int micro_tokens;     /* most tokens computed at a time: bounds memory, changes results by rounding only;
+                             0: 4096, for rank 8192 */
 } tr_engine;
 
 /* ---- score: log-odds of Yes for each row ---- */

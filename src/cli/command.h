@@ -34,13 +34,13 @@ typedef struct {
     {TR_FLAG_STRING, "adapter", 0, "DIR", &(engine)->adapter, "LoRA adapter in PEFT's layout, such as RUN/adapter", \
      .none = "the base model as it is"}
 
-#define TR_LIMIT_FLAGS(engine, compute)                                                                             \
+#define TR_LIMIT_FLAGS(engine, compute, usual_micro_tokens)                                                         \
     {TR_FLAG_INT, "cutoff", 0, "N", &(engine)->cutoff,                                                              \
      "most tokens of a prompt with its answer; a longer one loses its oldest history", .min = 0, .max = 1 << 20,    \
      .none = "the model's context"},                                                                                \
     {TR_FLAG_INT, "micro-tokens", 0, "N", &(engine)->micro_tokens,                                                  \
      "most tokens computed at a time: bounds memory; changes results by rounding only", .min = 0, .max = 1 << 20,   \
-     .none = "4096"},                                                                                               \
+     .none = usual_micro_tokens},                                                                                   \
     {TR_FLAG_CHOICE, "compute", 0, "f32", compute, "arithmetic: float32 on the weights as stored"}
 
 /* Parses the flags, or shows the help (then *done is true and there is nothing more to do). Sets threads and quiet from

@@ -29,7 +29,7 @@ static tr_status run(const tr_command *self, int argc, const char **argv, tr_err
         {TR_FLAG_ON, "json", 0, NULL, &json, "print JSON: all figures and the protocol they were made by"},
         {TR_FLAG_STRING, "report", 0, "FILE", &job.report, "also write a page with figures, self-contained HTML"},
         {TR_FLAG_GROUP, .help = "How"},
-        TR_LIMIT_FLAGS(&job.engine, &compute),
+        TR_LIMIT_FLAGS(&job.engine, &compute, "4096"),
         TR_COMMON_FLAGS(&common),
     };
     tr_arguments arguments;

@@ -73,7 +73,7 @@ static tr_status run(const tr_command *self, int argc, const char **argv, tr_err
         {TR_FLAG_SIZE, NULL, 'k', "N", &job.k, "how many to show; 0: all", .min = 0, .max = 1e9},
         {TR_FLAG_ON, "json", 0, NULL, &json, "print JSON"},
         {TR_FLAG_GROUP, .help = "How"},
-        TR_LIMIT_FLAGS(&job.engine, &compute),
+        TR_LIMIT_FLAGS(&job.engine, &compute, "8192"),
         TR_COMMON_FLAGS(&common),
     };
     tr_arguments arguments;
@@ -97,8 +97,8 @@ const tr_command tr_command_rank = {
         .arguments = "--model FILE --data FOLDER (--user ID | --history FILE) [flags]",
         .description =
             "Asks the model, for each candidate, whether the user will like it, and orders the candidates by the "
-            "probability of Yes among Yes and No. The history is computed once for all of them. A title that the "
-            "catalogue lists twice is ranked once.",
+            "probability of Yes among Yes and No. Candidates share one computation of the history (one for every "
+            "--micro-tokens). A title that the catalogue lists twice is ranked once.",
         .examples = "tallrec rank --model M.gguf --adapter run/adapter --data data --user 196\n"
                     "tallrec rank --model M.gguf --data data --history mine.tsv -k 20 --json",
     },

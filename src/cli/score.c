@@ -30,7 +30,7 @@ static tr_status run(const tr_command *self, int argc, const char **argv, tr_err
         {TR_FLAG_SIZE, "rows", 0, "N", &job.max_rows, "only the first N rows", .min = 1, .max = 1e9, .none = "all"},
         {TR_FLAG_STRING, "out", 'o', "FILE", &job.output, "where the lines go", .none = "standard output"},
         {TR_FLAG_GROUP, .help = "How"},
-        TR_LIMIT_FLAGS(&job.engine, &compute),
+        TR_LIMIT_FLAGS(&job.engine, &compute, "4096"),
         TR_COMMON_FLAGS(&common),
     };
     tr_arguments arguments;

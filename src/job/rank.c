@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The history is computed once for so many tokens of candidates. */
+#define RANK_MICRO_TOKENS 8192
+
 /* What a ranking's strings point into, and what it takes to make one. */
 typedef struct {
     tr_dataset dataset;
@@ -151,8 +154,8 @@ static tr_status fill_ranking(const ranking *r, scored_candidate *scored, size_t
 static tr_status order_candidates(const tr_rank_job *job, const tr_loaded *loaded, ranking *r, tr_ranking *out,
                                   tr_error *err)
 {
-    tr_scorer_options options = {.cutoff = job->engine.cutoff, .micro_tokens = job->engine.micro_tokens,
-                                 .label = "ranking"};
+    int micro_tokens = job->engine.micro_tokens > 0 ? job->engine.micro_tokens : RANK_MICRO_TOKENS;
+    tr_scorer_options options = {.cutoff = job->engine.cutoff, .micro_tokens = micro_tokens, .label = "ranking"};
     tr_scoring scoring = {0};
     tr_row_logp *logp = NULL;
     scored_candidate *scored = NULL;
