@@ -101,9 +101,22 @@ static tr_status parse_number(const tr_flag *flag, const char *text, tr_error *e
     return TR_OK;
 }
 
-static tr_status set_flag(tr_flag *flag, const char *text, tr_error *err)
+/* An empty variable in a script, "--model $MODEL --data D", makes a flag the value of another. */
+static bool names_a_flag(const tr_flag *flags, const char *text)
+{
+    if (!text || strncmp(text, "--", 2) != 0) return false;
+    for (; flags->kind != TR_FLAG_END; flags++)
+        if (flags->name && strcmp(flags->name, text + 2) == 0) return true;
+    return false;
+}
+
+static tr_status set_flag(const tr_flag *flags, tr_flag *flag, const char *text, tr_error *err)
 {
     char spelling[64];
+    if (names_a_flag(flags, text)) {
+        tr_fail(err, TR_ERR_USAGE, "%s needs a value", flag_spelling(flag, spelling));
+        return tr_hint(err, "what follows it is the flag %s", text);
+    }
     if (flag->given)
         return tr_fail(err, TR_ERR_USAGE, "%s is given twice", flag_spelling(flag, spelling));
     flag->given = true;
@@ -257,7 +270,7 @@ tr_status tr_flags_parse(int argc, const char **argv, tr_flag *flags, const char
     while (status == TR_OK && (code = poptGetNextOpt(context)) > 0) {
         char *value = poptGetOptArg(context);
         if (value) status = keep_word(&out->values, &out->n_values, value, err);
-        if (status == TR_OK) status = set_flag(&flags[code - FIRST_CODE], value, err);
+        if (status == TR_OK) status = set_flag(flags, &flags[code - FIRST_CODE], value, err);
     }
     if (status == TR_OK && code < -1) status = fail_popt(context, code, flags, command, err);
     if (status == TR_OK) status = keep_positional(context, out, err);

@@ -87,6 +87,7 @@ def test_missing_flags_are_named():
 def test_flags_without_value_twice_or_with_a_wrong_value_are_bad_usage():
     base = ['score', '--model', MODEL, '--data', data()]
     fails(*base, '--rows', status=2, says='--rows needs a value')
+    fails('score', '--model', '--data', data(), status=2, says='--model needs a value', hint='--data')
     fails(*base, '--rows', '3', '--rows', '4', status=2, says='twice')
     fails(*base, '--rows', '0', status=2, says='out of range')
     fails(*base, '--rows', 'many', status=2, says=['--rows', 'many'])
