@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,31 +98,4 @@ tr_status tr_run_prepare(const char *folder, bool force, tr_error *err)
     TR_TRY(tr_folder_create(folder, err));
     TR_TRY(remove_tree(folder, TR_RUN_CONFIG, err));
     return for_entries(folder, true, remove_tree, err);
-}
-
-/* "NAME.tmp.PID" of a process that is no more. */
-static bool is_orphan(const char *name)
-{
-    const char *mark = strstr(name, ".tmp."), *digits = mark ? mark + 5 : "";
-    if (!*digits || strspn(digits, "0123456789") != strlen(digits)) return false;
-    return kill((pid_t)strtol(digits, NULL, 10), 0) != 0 && errno == ESRCH;
-}
-
-static tr_status sweep_entry(const char *folder, const char *name, tr_error *err)
-{
-    return is_orphan(name) ? remove_tree(folder, name, err) : TR_OK;
-}
-
-tr_status tr_run_sweep(const char *folder, tr_error *err)
-{
-    static const char *const parts[] = {"adapter", "adapter-last", TR_RUN_START};
-    TR_TRY(for_entries(folder, true, sweep_entry, err));
-    for (int i = 0; i < 3; i++) {
-        char *path = tr_path_join(folder, parts[i]);
-        if (!path) return tr_fail(err, TR_ERR_MEMORY, "out of memory for a path");
-        tr_status status = for_entries(path, false, sweep_entry, err);
-        free(path);
-        TR_TRY(status);
-    }
-    return TR_OK;
 }

@@ -20,7 +20,4 @@ tr_status tr_run_prepare(const char *folder, bool force, tr_error *err);
 /* The checks of tr_run_prepare, without changing anything. */
 tr_status tr_run_check(const char *folder, bool force, tr_error *err);
 
-/* Removes temporary files that killed processes left in the folder and its adapters. */
-tr_status tr_run_sweep(const char *folder, tr_error *err);
-
 #endif

@@ -296,7 +296,7 @@ static tr_status write_folder(const tr_tune_state *state, tr_error *err)
 static tr_status train(tr_tune_state *state, const tr_tuning *tuning, tr_tune_outcome *out, tr_error *err)
 {
     tr_tuning_result result = {0};
-    TR_TRY(state->job->resume ? tr_run_sweep(state->job->run, err) : write_folder(state, err));
+    if (!state->job->resume) TR_TRY(write_folder(state, err));
     tr_status status = tr_tune(tuning, &result, err);
     if (status == TR_ERR_INTERRUPTED) tr_hint(err, "tallrec tune --resume -o %s", state->job->run);
     out->steps = result.steps;
