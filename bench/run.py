@@ -72,7 +72,7 @@ class Bench:
         self.model = pathlib.Path(arguments.model or fetch("model"))
         self.python = arguments.python or last_line([ROOT / "bench/peers.sh"])
         self.folder = self.hugging_face_folder()
-        self.train_file, self.data = self.make_rows(arguments.movielens or fetch("movielens"))
+        self.train_file, self.test_file = self.make_rows(arguments.movielens or fetch("movielens"))
 
     def log(self, name):
         return self.work / f"{name}.log"
@@ -89,17 +89,16 @@ class Bench:
 
     def make_rows(self, movielens):
         """(64 training rows drawn with a fixed seed, folder whose test split is the first rows of the test split)."""
-        imported, data = self.work / "imported", self.work / "data"
+        imported = self.work / "imported"
         run([self.program, "import", "movielens", movielens, "-o", imported, "--protocol", "tallrec"],
             self.log("import"))
         train = read_lines(imported / "train.jsonl")
         chosen = sorted(random.Random(0).sample(range(len(train)), self.n_train))
         train_file = self.work / "shots.jsonl"
         train_file.write_text("".join(train[i] for i in chosen), encoding="utf-8")
-        shutil.copytree(imported, data)
-        test = read_lines(imported / "test.jsonl")[:self.n_score]
-        (data / "test.jsonl").write_text("".join(test), encoding="utf-8")
-        return train_file, data
+        test_file = self.work / "test.jsonl"
+        test_file.write_text("".join(read_lines(imported / "test.jsonl")[:self.n_score]), encoding="utf-8")
+        return train_file, test_file
 
     def tallrec_train(self):
         out = self.work / "tuned"
@@ -128,14 +127,14 @@ class Bench:
     def tallrec_score(self):
         """Wall time of the whole process: start-up, reading and tokenising are in it, unlike in torch's."""
         out = self.work / "scores-tallrec.jsonl"
-        _, seconds, peak = run([self.program, "score", "--model", self.model, "--data", self.data, "--split", "test",
+        _, seconds, peak = run([self.program, "score", "--model", self.model, "--data", self.test_file,
                                 "--compute", "f32", "--threads", self.threads, "-o", out], self.log("score"))
         return {"rows_per_s": self.n_score / seconds, "peak_bytes": peak, "scores": out}
 
     def torch_score(self, micro):
         out = self.work / f"scores-torch-{micro}.jsonl"
         text, _, peak = run([self.python, ROOT / "bench/peer.py", "score", self.folder, self.model,
-                             self.data / "test.jsonl", "--micro", micro, "--threads", self.threads, "--scores", out],
+                             self.test_file, "--micro", micro, "--threads", self.threads, "--scores", out],
                             self.log(f"torch-{micro}"))
         found = json.loads(text.strip().splitlines()[-1])
         return {"rows_per_s": found["rows"] / found["seconds"], "peak_bytes": peak, "scores": out}

@@ -151,7 +151,8 @@ static void decode_f16(const uint8_t *b, float *restrict y, size_t n)
 {
     size_t i = 0;
 #if VL == 16
-    for (; i + 16 <= n; i += 16) _mm512_storeu_ps(y + i, _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(b + 2 * i))));
+    for (; i + 16 <= n; i += 16)
+        _mm512_storeu_ps(y + i, _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(b + 2 * i))));
 #elif VL == 8 && defined(__F16C__)
     for (; i + 8 <= n; i += 8) _mm256_storeu_ps(y + i, _mm256_cvtph_ps(_mm_loadu_si128((const void *)(b + 2 * i))));
 #endif
