@@ -18,6 +18,7 @@ typedef struct {
     int32_t *group_end;  /* (n_groups) */
     int n_groups;
     int largest_group;   /* sequences */
+    int n_common;        /* tokens that all sequences begin with, computed once for all groups */
     tr_session *session;
     tr_sequence *part;   /* (largest_group) the group at hand */
     float *logp;         /* (largest_group) its targets */
@@ -42,10 +43,23 @@ static tr_status build_group(scorer *s, int group, tr_forest *forest, tr_error *
     return tr_forest_build(s->part, n, forest, err);
 }
 
+/* Length of the beginning that all sequences share, before anything is asked. In lexicographic order the first and the
+ * last share what all share. */
+static int common_beginning(const scorer *s)
+{
+    const tr_sequence *sequence = s->sequences->sequence;
+    const tr_sequence *first = &sequence[s->order[0]], *last = &sequence[s->order[s->sequences->n - 1]];
+    int most = first->n_tokens, n = 0;
+    for (size_t i = 0; i < s->sequences->n; i++)
+        if (sequence[i].first_target - 1 < most) most = sequence[i].first_target - 1;
+    while (n < most && first->token[n] == last->token[n]) n++;
+    return n;
+}
+
 /* The session must hold the largest of the groups. */
 static tr_status plan_session(scorer *s, const tr_lora_config *config, tr_session_plan *plan, tr_error *err)
 {
-    *plan = (tr_session_plan){.max_positions = s->sequences->longest};
+    *plan = (tr_session_plan){.max_positions = s->sequences->longest, .max_held = s->n_common};
     if (config) {
         plan->rank = config->rank;
         plan->targets = config->targets;
@@ -73,6 +87,8 @@ static tr_status prepare(scorer *s, const tr_lora_config *config, int micro_toke
         int size = s->group_end[group] - group_start(s, group);
         if (size > s->largest_group) s->largest_group = size;
     }
+    if (s->n_groups > 1) s->n_common = common_beginning(s);
+    if (n_nodes) *n_nodes -= (int64_t)(s->n_groups - 1) * s->n_common;
     TR_TRY(tr_alloc(&s->part, (size_t)s->largest_group, sizeof *s->part, "a group of rows", err));
     TR_TRY(tr_alloc(&s->logp, (size_t)s->largest_group, sizeof *s->logp, "log-probabilities", err));
     return plan_session(s, config, plan, err);
@@ -106,10 +122,20 @@ static tr_status run_group(scorer *s, int group, tr_error *err)
     return status;
 }
 
+static tr_status hold_common_beginning(scorer *s, tr_error *err)
+{
+    tr_forest forest;
+    if (s->n_common == 0) return TR_OK;
+    TR_TRY(build_group(s, 0, &forest, err));
+    tr_status status = tr_session_hold(s->session, &forest, s->n_common, s->lora, err);
+    tr_forest_free(&forest);
+    return status;
+}
+
 static tr_status run(scorer *s, const char *label, tr_error *err)
 {
     tr_progress progress = {0};
-    tr_status status = TR_OK;
+    tr_status status = hold_common_beginning(s, err);
     if (label) tr_progress_start(&progress, label, "rows", s->sequences->n / 2, 0);
     for (int group = 0; group < s->n_groups && status == TR_OK; group++) {
         status = tr_interrupted() ? tr_fail(err, TR_ERR_INTERRUPTED, "interrupted while scoring")

@@ -3,7 +3,8 @@
  * in the tokenizer at hand, as in TALLRec (Bao et al. 2023, section 3.3); see rec/sequence.h for the tokens.
  *
  * Rows are scored in prefix forests of a limited size, so that rows with a common beginning share its computation
- * and memory stays bounded. The grouping depends on the rows alone: scores do not depend on the number of threads. */
+ * and memory stays bounded; what all rows begin with (a user's history before many candidates) is computed once for
+ * all forests. The grouping depends on the rows alone: scores do not depend on the number of threads. */
 #ifndef TR_EVAL_SCORER_H
 #define TR_EVAL_SCORER_H
 

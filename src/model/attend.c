@@ -24,8 +24,8 @@ static int cut_blocks(const tr_forest *forest, const int32_t *node, int n, tr_qu
 
 void tr_attend_plan(tr_session *s)
 {
-    for (int i = 0; i < s->n; i++) s->all_nodes[i] = i;
-    s->n_blocks = cut_blocks(s->forest, s->all_nodes, s->n, s->block);
+    for (int i = s->first; i < s->n; i++) s->all_nodes[i - s->first] = i;
+    s->n_blocks = cut_blocks(s->forest, s->all_nodes, s->n - s->first, s->block);
     s->n_head_blocks = cut_blocks(s->forest, s->head_nodes, s->m, s->block + s->plan.max_nodes);
 }
 

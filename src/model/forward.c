@@ -40,9 +40,11 @@ static void embed(tr_session *s, float *x)
 {
     const tr_matrix *w = &s->model->embedding;
     const size_t d = (size_t)w->n_in;
-    TR_FOR_ROWS(s->n)
-        for (int i = row; i < row + tr_rows_here(row, s->n); i++)
-            s->kernels->dequantize(w->type, w->data + (size_t)s->forest->token[i] * w->row_bytes, x + (size_t)i * d, d);
+    const int rows = s->n - s->first;
+    const int32_t *token = s->forest->token + s->first;
+    TR_FOR_ROWS(rows)
+        for (int i = row; i < row + tr_rows_here(row, rows); i++)
+            s->kernels->dequantize(w->type, w->data + (size_t)token[i] * w->row_bytes, x + (size_t)i * d, d);
 }
 
 static void rotate(const tr_session *s, float *x, int rows, int n_heads, const int32_t *position)
@@ -63,20 +65,38 @@ static void linear(tr_session *s, int layer, tr_module module, const float *x, i
     tr_adapt_forward(s, layer, module, x, rows, y, kept);
 }
 
+/* Keys and values of held nodes come before those just computed; or those just computed are to be held. */
+static void hold_or_recall(const tr_session *s, int layer, const tr_kept *kept)
+{
+    const size_t kv = (size_t)(s->shape.n_kv_heads * s->shape.head_dim);
+    const size_t at = (size_t)layer * (size_t)s->plan.max_held * kv;
+    if (s->holding) {
+        memcpy(s->held_k + at, kept->k, (size_t)s->n * kv * sizeof(float));
+        memcpy(s->held_v + at, kept->v, (size_t)s->n * kv * sizeof(float));
+    } else if (s->first) {
+        memcpy(kept->k, s->held_k + at, (size_t)s->first * kv * sizeof(float));
+        memcpy(kept->v, s->held_v + at, (size_t)s->first * kv * sizeof(float));
+    }
+}
+
 static void attention(tr_session *s, int layer, bool last, tr_kept *kept)
 {
-    const int rows = last ? s->m : s->n;
+    const int new_rows = s->n - s->first, rows = last ? s->m : new_rows;
+    const size_t kv = (size_t)(s->shape.n_kv_heads * s->shape.head_dim);
+    const int32_t *position = s->forest->position + s->first;
+    float *new_k = kept->k + (size_t)s->first * kv, *new_v = kept->v + (size_t)s->first * kv;
     const float *h_rows = s->h;
-    tr_norm_forward(s, kept->x, s->model->layer[layer].attention_norm, s->n, s->h);
-    linear(s, layer, TR_K, s->h, s->n, kept->k, false, kept);
-    linear(s, layer, TR_V, s->h, s->n, kept->v, false, kept);
+    tr_norm_forward(s, kept->x, s->model->layer[layer].attention_norm, new_rows, s->h);
+    linear(s, layer, TR_K, s->h, new_rows, new_k, false, kept);
+    linear(s, layer, TR_V, s->h, new_rows, new_v, false, kept);
     if (last) {
         tr_gather_rows(s, s->h, s->x_rows);
         h_rows = s->x_rows;
     }
     linear(s, layer, TR_Q, h_rows, rows, kept->q, false, kept);
-    rotate(s, kept->k, s->n, s->shape.n_kv_heads, s->forest->position);
-    rotate(s, kept->q, rows, s->shape.n_heads, last ? s->head_position : s->forest->position);
+    rotate(s, new_k, new_rows, s->shape.n_kv_heads, position);
+    rotate(s, kept->q, rows, s->shape.n_heads, last ? s->head_position : position);
+    hold_or_recall(s, layer, kept);
     tr_attend_forward(s, last, kept);
     if (last)
         tr_gather_rows(s, kept->x, kept->x_mid);
@@ -107,6 +127,6 @@ void tr_forward(tr_session *s)
         tr_kept *kept = s->plan.train ? &s->kept[l] : s->kept;
         float *x_next = last ? s->x_out : s->plan.train ? s->kept[l + 1].x : kept->x;
         attention(s, l, last, kept);
-        mlp(s, l, last ? s->m : s->n, kept, x_next);
+        mlp(s, l, last ? s->m : s->n - s->first, kept, x_next);
     }
 }

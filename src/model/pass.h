@@ -54,6 +54,10 @@ struct tr_session {
     size_t thread_bytes;
     float *rope;             /* (max_positions, head_dim): cos, sin */
     tr_kept *kept;           /* (n_layers), or (1) for inference */
+    float *held_k, *held_v;  /* (n_layers, max_held, KV) of held nodes, see tr_session_hold */
+    int32_t *held_token;     /* (max_held) */
+    const tr_lora *held_lora;
+    int n_held;
     float *x_out;            /* (m, D) output of the last block */
     float *h, *x_rows;       /* (n, D) normalised input; the last layer's rows of it */
     float *wide;             /* (n, F or Q): output of SwiGLU and such */
@@ -74,6 +78,9 @@ struct tr_session {
     const tr_lora *lora;
     const tr_pass *pass;           /* NULL: no dropout */
     int n, m, n_blocks, n_head_blocks;
+    int first;                     /* nodes before it are held: row i of every array but keys and values is node
+                                      first + i; 0 in training */
+    bool holding;                  /* this pass computes what will be held */
 };
 
 static inline tr_linear tr_session_linear(const tr_session *s)

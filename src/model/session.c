@@ -65,6 +65,10 @@ static void take_all(tr_session *s, tr_arena *arena)
     s->kept = tr_arena_take(arena, (size_t)n_kept, sizeof *s->kept);
     tr_kept counted;
     for (int l = 0; l < n_kept; l++) take_kept(s, arena, arena->base ? &s->kept[l] : &counted);
+    const size_t held = (size_t)s->plan.max_held * (size_t)c->n_layers;
+    s->held_k = take(arena, held, c->n_kv_heads * c->head_dim);
+    s->held_v = take(arena, held, c->n_kv_heads * c->head_dim);
+    s->held_token = tr_arena_take(arena, (size_t)s->plan.max_held, sizeof *s->held_token);
     s->x_out = take(arena, n, c->n_embd);
     s->h = take(arena, n, c->n_embd);
     s->x_rows = take(arena, n, c->n_embd);
@@ -203,10 +207,29 @@ static void choose_head(tr_session *s, const int32_t *node, int n_rows)
         }
 }
 
+/* Are the first n nodes one chain? Then node i is at position i. */
+static bool begins_with_chain(const tr_forest *forest, int n)
+{
+    return n <= forest->n_nodes && (n == 0 || forest->position[n - 1] == n - 1);
+}
+
+/* Number of nodes that this forest need not compute. */
+static int held_nodes(const tr_session *s, const tr_forest *forest, const tr_lora *lora, const int32_t *wanted,
+                      int n_wanted)
+{
+    if (s->n_held == 0 || lora != s->held_lora || !begins_with_chain(forest, s->n_held) ||
+        memcmp(forest->token, s->held_token, (size_t)s->n_held * sizeof *s->held_token) != 0)
+        return 0;
+    for (int i = 0; i < n_wanted; i++)
+        if (wanted[i] < s->n_held) return 0;
+    return s->n_held;
+}
+
 static tr_status begin(tr_session *s, const tr_forest *forest, const tr_lora *lora, const tr_pass *pass,
                        const int32_t *wanted, int n_wanted, tr_error *err)
 {
     TR_TRY(check_forest(s, forest, lora, err));
+    s->first = held_nodes(s, forest, lora, wanted, n_wanted);
     s->forest = forest;
     s->lora = lora;
     s->pass = pass && lora && lora->config.dropout > 0 ? pass : NULL;
@@ -222,6 +245,25 @@ tr_status tr_session_logp(tr_session *s, const tr_forest *forest, const tr_lora 
     if (forest->n_targets == 0) return TR_OK;
     tr_forward(s);
     tr_head(s, NULL, logp, NULL);
+    return TR_OK;
+}
+
+tr_status tr_session_hold(tr_session *s, const tr_forest *forest, int n, const tr_lora *lora, tr_error *err)
+{
+    s->n_held = 0;
+    if (n < 0 || n > s->plan.max_held || s->plan.train || !begins_with_chain(forest, n))
+        return tr_fail(err, TR_ERR_VALUE, "a session cannot hold %d nodes: planned for %d, and they must be a chain", n,
+                       s->plan.max_held);
+    if (n == 0) return TR_OK;
+    TR_TRY(begin(s, forest, lora, NULL, NULL, 0, err));
+    s->n = n;
+    tr_attend_plan(s);
+    s->holding = true;
+    tr_forward(s);
+    s->holding = false;
+    memcpy(s->held_token, forest->token, (size_t)n * sizeof *s->held_token);
+    s->held_lora = lora;
+    s->n_held = n;
     return TR_OK;
 }
 

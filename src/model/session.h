@@ -15,6 +15,7 @@ typedef struct {
     uint32_t targets;  /* adapted modules */
     bool train;        /* keep activations for backward */
     bool dropout;      /* the adapter's dropout is > 0 */
+    int max_held;      /* nodes that tr_session_hold may hold; not for training */
 } tr_session_plan;
 
 /* Bytes that tr_session_create would reserve, for --dry-run and for refusing before starting. */
@@ -30,6 +31,12 @@ void tr_session_free(tr_session *session);
  * dropout. TR_ERR_VALUE when the forest exceeds the plan or a token is out of range. */
 tr_status tr_session_logp(tr_session *session, const tr_forest *forest, const tr_lora *lora, float *logp,
                           tr_error *err);
+
+/* Computes the first n nodes of a forest, which must be a chain (the common beginning of all its sequences), with the
+ * adapter, and holds their keys and values: from now on tr_session_logp leaves them out of its work for every forest
+ * that begins with the same n tokens and asks nothing of them. The adapter must stay as it is until the next hold; n = 0
+ * lets go. TR_ERR_VALUE when the nodes are no chain or exceed the plan. */
+tr_status tr_session_hold(tr_session *session, const tr_forest *forest, int n, const tr_lora *lora, tr_error *err);
 
 /* Where a training pass stands; makes dropout masks a function of place. */
 typedef struct {

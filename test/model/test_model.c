@@ -312,6 +312,48 @@ static void test_any_subset_of_targets_gives_its_part_of_the_gradient(void **sta
     close_batch(&b);
 }
 
+/* ---- held beginnings ---- */
+
+static void test_held_beginning_changes_no_log_probability(void **state)
+{
+    (void)state;
+    batch b;
+    tr_error err = {0};
+    tr_forest forest, other;
+    tr_session *session;
+    open_batch(&b, "tiny_llama.gguf", false, true);
+    int common = 0; /* of the first three sequences */
+    while (b.ids[0][common] == b.ids[1][common] && b.ids[0][common] == b.ids[2][common]) common++;
+    assert_true(common > 20);
+    assert_ok(tr_forest_build(b.sequence, 3, &forest, &err), err);
+    assert_ok(tr_forest_build(b.sequence + 3, 1, &other, &err), err);
+    tr_session_plan plan = {.max_nodes = forest.n_nodes + other.n_nodes, .max_targets = 100, .max_positions = 512,
+                            .rank = 3, .targets = b.lora->config.targets, .max_held = common};
+    assert_ok(tr_session_create(b.model, &plan, &session, &err), err);
+    const tr_lora *adapters[] = {NULL, b.lora};
+    for (int a = 0; a < 2; a++) {
+        float whole[100], held[100], apart[2][100];
+        assert_ok(tr_session_hold(session, &forest, 0, NULL, &err), err);
+        assert_ok(tr_session_logp(session, &forest, adapters[a], whole, &err), err);
+        assert_ok(tr_session_logp(session, &other, adapters[a], apart[0], &err), err);
+        assert_ok(tr_session_hold(session, &forest, common, adapters[a], &err), err);
+        for (int again = 0; again < 2; again++) {
+            assert_ok(tr_session_logp(session, &forest, adapters[a], held, &err), err);
+            for (int t = 0; t < forest.n_targets; t++) assert_near(held[t], whole[t], 2e-5, "log-probability");
+            /* one that begins differently is computed whole */
+            assert_ok(tr_session_logp(session, &other, adapters[a], apart[1], &err), err);
+            assert_memory_equal(apart[0], apart[1], (size_t)other.n_targets * sizeof(float));
+        }
+        assert_ok(tr_session_logp(session, &forest, adapters[1 - a], held, &err), err); /* not of the other adapter */
+        assert_true(fabsf(held[0] - whole[0]) > 1e-3f);
+    }
+    assert_error(tr_session_hold(session, &forest, common + 1, NULL, &err), TR_ERR_VALUE, "cannot hold", err);
+    tr_session_free(session);
+    tr_forest_free(&forest);
+    tr_forest_free(&other);
+    close_batch(&b);
+}
+
 /* ---- refusals ---- */
 
 static void test_session_refuses_what_exceeds_its_plan(void **state)
@@ -370,5 +412,6 @@ TR_TEST_MAIN(cmocka_unit_test(test_logits_equal_transformers),
              cmocka_unit_test(test_dropout_changes_with_step_and_vanishes_at_zero),
              cmocka_unit_test(test_gradient_bits_do_not_depend_on_threads),
              cmocka_unit_test(test_any_subset_of_targets_gives_its_part_of_the_gradient),
+             cmocka_unit_test(test_held_beginning_changes_no_log_probability),
              cmocka_unit_test(test_session_refuses_what_exceeds_its_plan),
              cmocka_unit_test(test_targets_are_parsed_and_unknown_ones_named))
