@@ -46,7 +46,8 @@ void tr_forest_free(tr_forest *forest);
 
 /* Cuts sequences into groups whose forests have at most max_nodes nodes each (a single sequence may exceed it, and then
  * shares its group only with those that need no further node), neighbours in lexicographic order together. order (n)
- * becomes the permutation; group g holds order[group_end[g-1]] .. order[group_end[g] - 1] (group_end[-1] = 0); *group_end is malloc'ed.
+ * becomes the permutation; group g holds order[group_end[g-1]] .. order[group_end[g] - 1] (group_end[-1] = 0);
+ * *group_end is malloc'ed.
  * *total_nodes (may be NULL) is the sum of the groups' nodes. */
 tr_status tr_forest_group(const tr_sequence *sequences, int n, int max_nodes, int32_t *order, int32_t **group_end,
                           int *n_groups, int64_t *total_nodes, tr_error *err);

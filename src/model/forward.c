@@ -24,7 +24,7 @@ void tr_gather_rows(const tr_session *s, const float *source, float *rows)
 {
     const size_t d = (size_t)s->model->config.n_embd;
     for (int i = 0; i < s->m; i++)
-        memcpy(rows + (size_t)i * d, source + (size_t)s->head_nodes[i] * d, d * sizeof *rows);
+        memcpy(rows + (size_t)i * d, source + (size_t)(s->head_nodes[i] - s->first) * d, d * sizeof *rows);
 }
 
 void tr_scatter_rows(const tr_session *s, const float *rows, float *target)

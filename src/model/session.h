@@ -34,8 +34,8 @@ tr_status tr_session_logp(tr_session *session, const tr_forest *forest, const tr
 
 /* Computes the first n nodes of a forest, which must be a chain (the common beginning of all its sequences), with the
  * adapter, and holds their keys and values: from now on tr_session_logp leaves them out of its work for every forest
- * that begins with the same n tokens and asks nothing of them. The adapter must stay as it is until the next hold; n = 0
- * lets go. TR_ERR_VALUE when the nodes are no chain or exceed the plan. */
+ * that begins with the same n tokens and asks nothing of them. The adapter must stay as it is until the next hold;
+ * n = 0 lets go. TR_ERR_VALUE when the nodes are no chain or exceed the plan. */
 tr_status tr_session_hold(tr_session *session, const tr_forest *forest, int n, const tr_lora *lora, tr_error *err);
 
 /* Where a training pass stands; makes dropout masks a function of place. */
