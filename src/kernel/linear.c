@@ -19,22 +19,26 @@ typedef struct {
     float *edge;    /* (tile_rows, width): a tile that sticks out of the result */
 } workspace;
 
-/* Length of the summed dimension handled at once: so that a group of panels takes 5/8 of level-2 cache. */
-static int block_depth(int depth)
+/* Most of the summed dimension that is handled at once: a group of panels then takes 3/8 of level-2 cache, which beat
+ * 2/8, 4/8 and 5/8 over whole training steps. */
+static int most_depth(void)
 {
-    int most = (int)(tr_cache_l2() * 5 / 8 / (GROUP * sizeof(float))) / 256 * 256;
-    if (most < 256) most = 256;
-    if (depth <= most + most / 4) return depth;
-    int blocks = (depth + most - 1) / most;
-    return (depth / blocks + 255) / 256 * 256;
+    int most = (int)(tr_cache_l2() * 3 / 8 / (GROUP * sizeof(float))) / 32 * 32;
+    return most > 256 ? most : 256;
 }
 
-/* block_depth is not monotonic; this bounds it for every dimension. */
-static size_t most_depth(void) { return tr_cache_l2() / (GROUP * sizeof(float)) + 512; }
+/* Length of the summed dimension handled at once: equal parts, each a whole number of quantisation blocks. */
+static int block_depth(int depth, int quantum)
+{
+    int n_blocks = (depth + most_depth() - 1) / most_depth();
+    int even = (depth + n_blocks - 1) / n_blocks;
+    int block = (even + quantum - 1) / quantum * quantum;
+    return block <= most_depth() ? block : most_depth() / quantum * quantum;
+}
 
 size_t tr_linear_scratch(const tr_kernels *kernels)
 {
-    size_t width = (size_t)kernels->panel_width, depth = most_depth();
+    size_t width = (size_t)kernels->panel_width, depth = (size_t)most_depth();
     size_t floats = depth * GROUP + depth * width + GROUP + (size_t)kernels->tile_rows * width;
     return (floats * sizeof(float) + 63) / 64 * 64;
 }
@@ -43,8 +47,8 @@ static workspace cut_scratch(const tr_linear *linear, int thread)
 {
     workspace w;
     w.panels = (float *)(linear->scratch + (size_t)thread * linear->scratch_stride);
-    w.rows = w.panels + most_depth() * GROUP;
-    w.edge = w.rows + most_depth() * (size_t)linear->kernels->panel_width + GROUP;
+    w.rows = w.panels + (size_t)most_depth() * GROUP;
+    w.edge = w.rows + (size_t)most_depth() * (size_t)linear->kernels->panel_width + GROUP;
     return w;
 }
 
@@ -105,7 +109,8 @@ static void product(const tr_linear *linear, const tr_matrix *w, bool backward, 
 {
     const tr_kernels *kernels = linear->kernels;
     const int columns = backward ? w->n_in : w->n_out, depth = backward ? w->n_out : w->n_in;
-    const int block = block_depth(depth);
+    const int quantum = tr_type_lookup(w->type)->block_elements;
+    const int block = block_depth(depth, backward || quantum < 8 ? 8 : quantum);
     const int n_groups = (columns + GROUP - 1) / GROUP, n_chunks = (rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
     const int n_units = n_groups * n_chunks;
 #pragma omp parallel if (n_units > 1)
