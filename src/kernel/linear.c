@@ -7,7 +7,7 @@
 #include <omp.h>
 #include <string.h>
 
-/* Columns of the result handled together: the largest quantisation block, so that a backward group decodes whole
+/* Most columns of the result handled together: the largest quantisation block, so that a backward group decodes whole
  * blocks; a multiple of every level's panel width. */
 #define GROUP 256
 #define CHUNK_ROWS 48 /* rows of a unit of work: a multiple of every level's tile rows */
@@ -102,6 +102,13 @@ static void multiply(const tr_kernels *kernels, const workspace *space, int dept
     }
 }
 
+/* Columns of a group: equal parts, so that all units are the same work; whole panels and, backward, whole blocks. */
+static int group_width(int columns, int quantum)
+{
+    const int n_groups = (columns + GROUP - 1) / GROUP, even = (columns + n_groups - 1) / n_groups;
+    return (even + quantum - 1) / quantum * quantum;
+}
+
 /* The shared walk. Forward: result columns are output rows of W, the sum runs over n_in. Backward: result columns
  * are input columns, the sum runs over n_out. */
 static void product(const tr_linear *linear, const tr_matrix *w, bool backward, const float *a, size_t lda, int rows,
@@ -109,9 +116,10 @@ static void product(const tr_linear *linear, const tr_matrix *w, bool backward, 
 {
     const tr_kernels *kernels = linear->kernels;
     const int columns = backward ? w->n_in : w->n_out, depth = backward ? w->n_out : w->n_in;
-    const int quantum = tr_type_lookup(w->type)->block_elements;
-    const int block = block_depth(depth, backward || quantum < 8 ? 8 : quantum);
-    const int n_groups = (columns + GROUP - 1) / GROUP, n_chunks = (rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
+    const int along_row = tr_type_lookup(w->type)->block_elements, width = kernels->panel_width;
+    const int block = block_depth(depth, backward || along_row < 8 ? 8 : along_row);
+    const int group_columns = group_width(columns, backward && along_row > width ? along_row : width);
+    const int n_groups = (columns + group_columns - 1) / group_columns, n_chunks = (rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
     const int n_units = n_groups * n_chunks;
 #pragma omp parallel if (n_units > 1)
     {
@@ -124,7 +132,8 @@ static void product(const tr_linear *linear, const tr_matrix *w, bool backward, 
             const int row0 = (unit - group * n_chunks) * CHUNK_ROWS;
             const int last = (group_end < to ? group_end : to) - group * n_chunks;
             const int n_rows = (last * CHUNK_ROWS < rows ? last * CHUNK_ROWS : rows) - row0;
-            const int column0 = group * GROUP, n_cols = columns - column0 < GROUP ? columns - column0 : GROUP;
+            const int column0 = group * group_columns;
+            const int n_cols = columns - column0 < group_columns ? columns - column0 : group_columns;
             for (int d0 = 0; d0 < depth; d0 += block) {
                 const int d = depth - d0 < block ? depth - d0 : block;
                 if (backward)
