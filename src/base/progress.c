@@ -86,46 +86,59 @@ static void draw_bar(tr_str *line, double fraction, int cells)
     for (int i = (eighths + 7) / 8; i < cells; i++) tr_str_add(line, "·");
 }
 
-/* "label ███···· 12/64 rows  3.1 rows/s  20 s left  detail", cut to the width of the terminal. */
-static void draw(tr_progress *p, const char *detail, bool last)
+/* "label ███···· 12/64 rows  3.1/s  20 s left  detail", with the parts that are asked for. */
+static void compose(tr_str *line, const tr_progress *p, const char *detail, bool last, bool with_bar, bool with_rate)
 {
-    double now = tr_seconds(), elapsed = now - p->started;
-    double rate = elapsed > 0 ? (double)(p->done - p->first_done) / elapsed : 0;
-    tr_str line = {0};
+    const double elapsed = tr_seconds() - p->started;
+    const double rate = elapsed > 0 ? (double)(p->done - p->first_done) / elapsed : 0;
     char time[32];
-    bool terminal = on_terminal();
-    tr_str_addf(&line, "%s ", p->label);
-    if (p->total && terminal && !last) {
-        draw_bar(&line, (double)p->done / (double)p->total, 12);
-        tr_str_add(&line, " ");
+    tr_str_addf(line, "%s ", p->label);
+    if (p->total && with_bar) {
+        draw_bar(line, (double)p->done / (double)p->total, 12);
+        tr_str_add(line, " ");
     }
     if (p->total)
-        tr_str_addf(&line, "%zu/%zu %s", p->done, p->total, p->unit);
+        tr_str_addf(line, "%zu/%zu %s", p->done, p->total, p->unit);
     else
-        tr_str_addf(&line, "%zu %s", p->done, p->unit);
-    if (rate > 0) tr_str_addf(&line, rate < 9.95 ? "  %.2f/s" : "  %.0f/s", rate);
+        tr_str_addf(line, "%zu %s", p->done, p->unit);
+    if (rate > 0 && with_rate) tr_str_addf(line, rate < 9.95 ? "  %.2f/s" : "  %.0f/s", rate);
     if (last)
-        tr_str_addf(&line, "  in %s", tr_format_seconds(elapsed, time, sizeof time));
+        tr_str_addf(line, "  in %s", tr_format_seconds(elapsed, time, sizeof time));
     else if (p->total && rate > 0)
-        tr_str_addf(&line, "  %s left", tr_format_seconds((double)(p->total - p->done) / rate, time, sizeof time));
-    if (detail && *detail) tr_str_addf(&line, "  %s", detail);
+        tr_str_addf(line, "  %s left", tr_format_seconds((double)(p->total - p->done) / rate, time, sizeof time));
+    if (detail && *detail) tr_str_addf(line, "  %s", detail);
+}
+
+/* Drops characters from the end, all of their bytes, until the line fits. */
+static void cut(tr_str *line, int width)
+{
+    while (tr_utf8_width(line->data) > width) {
+        do line->size--; while (line->size && ((uint8_t)line->data[line->size] & 0xC0) == 0x80);
+        line->data[line->size] = '\0';
+    }
+}
+
+/* On a narrow terminal first the bar goes, then the rate, then the end of the line. */
+static void draw(tr_progress *p, const char *detail, bool last)
+{
+    const bool redrawn = on_terminal() && !last;
+    const int width = terminal_width() - 1;
+    tr_str line = {0};
+    for (int without = 0; without < 3; without++) {
+        tr_str_free(&line);
+        compose(&line, p, detail, last, redrawn && without < 1, without < 2);
+        if (line.failed || !redrawn || tr_utf8_width(line.data) <= width) break;
+    }
     if (!line.failed && line.data) {
         clear_line();
-        if (terminal && !last) {
-            int width = terminal_width() - 1;
-            while (tr_utf8_width(line.data) > width) { /* drop the last character, all of its bytes */
-                do line.size--; while (line.size && ((uint8_t)line.data[line.size] & 0xC0) == 0x80);
-                line.data[line.size] = '\0';
-            }
-            fputs(line.data, stderr);
-            line_shown = true;
-        } else {
-            fprintf(stderr, "%s\n", line.data);
-        }
+        if (redrawn) cut(&line, width);
+        fputs(line.data, stderr);
+        if (!redrawn) fputc('\n', stderr);
+        line_shown = redrawn;
         fflush(stderr);
     }
     tr_str_free(&line);
-    p->drawn = now;
+    p->drawn = tr_seconds();
 }
 
 void tr_progress_start(tr_progress *progress, const char *label, const char *unit, size_t total, size_t done)
