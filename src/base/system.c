@@ -1,7 +1,6 @@
 /* This file implements what the program asks of the machine. */
 #include "base/system.h"
 
-#include <dirent.h>
 #include <omp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +9,9 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 static double clock_seconds(clockid_t id)
 {
@@ -78,12 +80,21 @@ static const char *const level_name[] = {"oracle", "generic", "avx2", "avx512"};
 
 const char *tr_cpu_name(tr_cpu_level level) { return level_name[level]; }
 
+#if defined(__x86_64__)
+/* F16C is no name that clang's __builtin_cpu_supports knows. */
+static bool has_f16c(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && ecx & bit_F16C;
+}
+#endif
+
 bool tr_cpu_has(tr_cpu_level level)
 {
     if (level <= TR_CPU_GENERIC) return true;
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
     if (level == TR_CPU_AVX2) return avx2;
     return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
