@@ -23,10 +23,10 @@ static void scratch_remove(void)
     if (getpid() == scratch_owner) scratch_clear(scratch_root);
 }
 
-/* Path of a file or folder below the temporary folder. Each of the last eight results stays valid. */
+/* Path of a file or folder below the temporary folder. Each of the last 64 results stays valid. */
 static inline const char *scratch(const char *name)
 {
-    static char path[8][1024];
+    static char path[64][1024];
     static unsigned at;
     if (!scratch_root[0]) {
         const char *base = getenv("TMPDIR");
@@ -35,7 +35,7 @@ static inline const char *scratch(const char *name)
         scratch_owner = getpid();
         atexit(scratch_remove);
     }
-    char *out = path[at++ % 8];
+    char *out = path[at++ % 64];
     snprintf(out, sizeof path[0], "%s/%s", scratch_root, name);
     return out;
 }

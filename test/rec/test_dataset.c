@@ -29,11 +29,11 @@ static void test_a_card_survives_its_file(void **state)
     tr_error err = {0};
     tr_card card = make_card(), read;
     char difference[200] = "";
-    assert_ok(tr_folder_create(in_folder("d"), &err), err);
-    assert_false(tr_card_present(in_folder("d")));
-    assert_ok(tr_card_save(in_folder("d"), &card, &err), err);
-    assert_true(tr_card_present(in_folder("d")));
-    assert_ok(tr_card_load(in_folder("d"), &read, &err), err);
+    assert_ok(tr_folder_create(scratch("d"), &err), err);
+    assert_false(tr_card_present(scratch("d")));
+    assert_ok(tr_card_save(scratch("d"), &card, &err), err);
+    assert_true(tr_card_present(scratch("d")));
+    assert_ok(tr_card_load(scratch("d"), &read, &err), err);
     assert_true(tr_card_same(&card, &read, difference, sizeof difference));
     assert_string_equal(difference, "");
     assert_string_equal(read.source[0].name, "u.data");
@@ -106,9 +106,9 @@ static void test_what_is_not_a_card_is_refused(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         file_with("bad/card.json", cases[i].text);
-        assert_error(tr_card_load(in_folder("bad"), &card, &err), cases[i].status, cases[i].mention, err);
+        assert_error(tr_card_load(scratch("bad"), &card, &err), cases[i].status, cases[i].mention, err);
     }
-    assert_error(tr_card_load(in_folder("absent"), &card, &err), TR_ERR_IO, "tallrec import", err);
+    assert_error(tr_card_load(scratch("absent"), &card, &err), TR_ERR_IO, "tallrec import", err);
 }
 
 static void test_split_names(void **state)
@@ -135,9 +135,9 @@ static void make_folder(const char *name)
               "1|A|\n2|B|\n3|C|\n4|D|\n5|E|\n6|F|\n7|G|\n8|H|\n9|I|\n10|J|\n11|K|\n12|L|\n13|M|\n14|N|\n15|O|\n");
     file_with("g/u.data", ratings.data);
     tr_str_free(&ratings);
-    const char *source = in_folder("g");
+    const char *source = scratch("g");
     tr_import_options options = tr_import_defaults();
-    CAPTURE_STDERR(shown, assert_ok(tr_import("movielens", &source, 1, in_folder(name), &options, NULL, &err), err));
+    CAPTURE_STDERR(shown, assert_ok(tr_import("movielens", &source, 1, scratch(name), &options, NULL, &err), err));
     free(shown);
 }
 
@@ -149,13 +149,13 @@ static void test_a_changed_file_is_noticed(void **state)
     const tr_examples *rows;
     const tr_interactions *interactions;
     make_folder("data");
-    char *text = text_of(in_folder("data/train.jsonl"));
+    char *text = text_of(scratch("data/train.jsonl"));
     text[5] = 'X';
     file_with("data/train.jsonl", text);
     free(text);
     file_with("data/items.jsonl", "{\"id\":\"1\",\"title\":\"A\"}\n");
-    unlink(in_folder("data/test.jsonl"));
-    assert_ok(tr_dataset_open(in_folder("data"), &dataset, &err), err);
+    unlink(scratch("data/test.jsonl"));
+    assert_ok(tr_dataset_open(scratch("data"), &dataset, &err), err);
     assert_ok(tr_dataset_split(&dataset, TR_VALID, &rows, &err) == TR_ERR_VALUE || rows->n ? TR_OK : TR_ERR_IO, err);
     assert_error(tr_dataset_split(&dataset, TR_TRAIN, &rows, &err), TR_ERR_MISMATCH, "train.jsonl", err);
     assert_error(tr_dataset_split(&dataset, TR_TEST, &rows, &err), TR_ERR_IO, "test.jsonl", err);
@@ -170,7 +170,7 @@ static void test_a_user_history_is_the_last_ratings_in_time_order(void **state)
     tr_dataset dataset;
     tr_user_history history;
     make_folder("data");
-    assert_ok(tr_dataset_open(in_folder("data"), &dataset, &err), err);
+    assert_ok(tr_dataset_open(scratch("data"), &dataset, &err), err);
     assert_ok(tr_dataset_user_history(&dataset, "2", 3, &history, &err), err);
     assert_int_equal(history.n, 3);
     assert_string_equal(history.item[0].title, "L");

@@ -64,8 +64,8 @@ static void test_what_is_written_reads_back_the_same(void **state)
         "\"user\":\"u\",\"title\":\"T\",\"time\":-5,\"history\":[{\"item\":\"1\",\"title\":\"A\",\"liked\":true}]}\n"
         "{\"instruction\":\"i\",\"output\":\"No.\"}\n");
     assert_ok(tr_examples_read(path, true, &first, NULL, &err), err);
-    assert_ok(tr_examples_write(in_folder("copy"), &first, &err), err);
-    assert_ok(tr_examples_read(in_folder("copy"), true, &second, NULL, &err), err);
+    assert_ok(tr_examples_write(scratch("copy"), &first, &err), err);
+    assert_ok(tr_examples_read(scratch("copy"), true, &second, NULL, &err), err);
     assert_int_equal(second.n, 2);
     assert_string_equal(second.row[0].instruction, "quoted \" and \\ and \xc3\xa9");
     assert_string_equal(second.row[0].input, "a\tb\001");
@@ -75,8 +75,8 @@ static void test_what_is_written_reads_back_the_same(void **state)
     assert_string_equal(second.row[1].input, "");
     assert_null(second.row[1].user);
     assert_int_equal(second.row[1].time, -1);
-    assert_ok(tr_examples_write(in_folder("again"), &second, &err), err);
-    char *a = text_of(in_folder("copy")), *b = text_of(in_folder("again"));
+    assert_ok(tr_examples_write(scratch("again"), &second, &err), err);
+    char *a = text_of(scratch("copy")), *b = text_of(scratch("again"));
     assert_string_equal(a, b);
     free(a);
     free(b);
@@ -161,7 +161,7 @@ static void test_hostile_rows_are_refused_by_name(void **state)
         free(shown);
         assert_int_equal(rows.n, 0);
     }
-    assert_error(tr_examples_read(in_folder("none"), true, &rows, NULL, &err), TR_ERR_IO, "none", err);
+    assert_error(tr_examples_read(scratch("none"), true, &rows, NULL, &err), TR_ERR_IO, "none", err);
 }
 
 /* Prompts ----------------------------------------------------------------------------------------------- */

@@ -29,14 +29,14 @@ static const char *write_grouplens(const char *folder, int n_users, int n_items,
     file_with_bytes(name, ratings.data, ratings.size);
     tr_str_free(&items);
     tr_str_free(&ratings);
-    return in_folder(folder);
+    return scratch(folder);
 }
 
 static tr_status import(const char *importer, const char *source, const char *out, const tr_import_options *options,
                         tr_card *card, tr_error *err)
 {
     tr_import_options defaults = tr_import_defaults();
-    return tr_import(importer, &source, 1, in_folder(out), options ? options : &defaults, card, err);
+    return tr_import(importer, &source, 1, scratch(out), options ? options : &defaults, card, err);
 }
 
 /* Imports with standard error captured; the caller frees *shown. */
@@ -85,7 +85,7 @@ static void test_problems_are_counted_and_shown_with_their_line(void **state)
 
     assert_error(import_shown(source, "out2", 0.01, NULL, &shown, &err), TR_ERR_FORMAT, "--max-bad", err);
     assert_non_null(strstr(err.message, "4 of 45 rows"));
-    assert_false(tr_folder_exists(in_folder("out2")));
+    assert_false(tr_folder_exists(scratch("out2")));
     free(shown);
 }
 
@@ -97,7 +97,7 @@ static void test_latin1_titles_become_utf8_and_utf8_stays(void **state)
     const tr_interactions *items;
     const char *source = write_grouplens("source", 10, 40, "l1|Caf\xe9|x\nu8|Caf\xc3\xa9|x\n", "");
     assert_ok(import("movielens", source, "out", NULL, NULL, &err), err);
-    assert_ok(tr_dataset_open(in_folder("out"), &dataset, &err), err);
+    assert_ok(tr_dataset_open(scratch("out"), &dataset, &err), err);
     assert_ok(tr_dataset_items(&dataset, &items, &err), err);
     assert_string_equal(items->item[tr_interactions_item(items, "l1")].title, "Caf\xc3\xa9");
     assert_string_equal(items->item[tr_interactions_item(items, "u8")].title, "Caf\xc3\xa9");
@@ -114,7 +114,7 @@ static void test_hostile_lines_are_bad_lines(void **state)
     memset(longest, 'x', 70000);
     longest[70000] = '\0';
     const char *source = write_grouplens("source", 10, 40, longest, "");
-    char *ratings = text_of(in_folder("source/u.data"));
+    char *ratings = text_of(scratch("source/u.data"));
     tr_str with_zero = {0};
     tr_str_add(&with_zero, ratings);
     tr_str_add_bytes(&with_zero, zero, sizeof zero - 1);
@@ -137,25 +137,25 @@ static void test_unusable_sources_are_refused_by_name(void **state)
     (void)state;
     tr_error err;
     char *shown;
-    assert_error(import("movielens", in_folder("nowhere"), "out9", NULL, NULL, &err), TR_ERR_IO, "nowhere", err);
-    assert_ok(tr_folder_create(in_folder("nothing"), &err), err);
-    assert_error(import("movielens", in_folder("nothing"), "out9", NULL, NULL, &err), TR_ERR_UNSUPPORTED, "u.data",
+    assert_error(import("movielens", scratch("nowhere"), "out9", NULL, NULL, &err), TR_ERR_IO, "nowhere", err);
+    assert_ok(tr_folder_create(scratch("nothing"), &err), err);
+    assert_error(import("movielens", scratch("nothing"), "out9", NULL, NULL, &err), TR_ERR_UNSUPPORTED, "u.data",
                  err);
 
     write_grouplens("source9", 10, 40, "", "");
     file_with("source9/u.data", "");
-    assert_error(import("movielens", in_folder("source9"), "out9", NULL, NULL, &err), TR_ERR_FORMAT,
+    assert_error(import("movielens", scratch("source9"), "out9", NULL, NULL, &err), TR_ERR_FORMAT,
                  "u.data is empty", err);
     file_with("source9/u.data", "\n\n");
-    assert_error(import("movielens", in_folder("source9"), "out9", NULL, NULL, &err), TR_ERR_FORMAT, "no rows", err);
+    assert_error(import("movielens", scratch("source9"), "out9", NULL, NULL, &err), TR_ERR_FORMAT, "no rows", err);
     file_with("source9/u.data", "all bad\n");
-    assert_error(import_shown(in_folder("source9"), "out9", 1, NULL, &shown, &err), TR_ERR_FORMAT, "1 of 1 rows", err);
+    assert_error(import_shown(scratch("source9"), "out9", 1, NULL, &shown, &err), TR_ERR_FORMAT, "1 of 1 rows", err);
     free(shown);
-    unlink(in_folder("source9/u.item"));
-    assert_error(import("movielens", in_folder("source9"), "out9", NULL, NULL, &err), TR_ERR_IO, "u.item", err);
-    assert_error(import("netflix", in_folder("source9"), "out9", NULL, NULL, &err), TR_ERR_USAGE,
+    unlink(scratch("source9/u.item"));
+    assert_error(import("movielens", scratch("source9"), "out9", NULL, NULL, &err), TR_ERR_IO, "u.item", err);
+    assert_error(import("netflix", scratch("source9"), "out9", NULL, NULL, &err), TR_ERR_USAGE,
                  "movielens, tallrec", err);
-    assert_false(tr_folder_exists(in_folder("out9")));
+    assert_false(tr_folder_exists(scratch("out9")));
 }
 
 static void test_data_without_two_answers_or_windows_are_refused(void **state)
@@ -210,10 +210,10 @@ static void test_recbole_columns_are_found_by_name(void **state)
                       "5\t2000\tA\t\"Say \"\"Five\"\"\"\n");
     for (int i = 6; i <= 15; i++) tr_str_addf(&text, "%d\t2000\tA\tFilm\n", i);
     write_recbole(text.data, "user_id:token\titem_id:token\trating:float\ttimestamp:float");
-    CAPTURE_STDERR(shown, assert_ok(import("movielens", in_folder("recbole"), "out", NULL, NULL, &err), err));
+    CAPTURE_STDERR(shown, assert_ok(import("movielens", scratch("recbole"), "out", NULL, NULL, &err), err));
     assert_non_null(strstr(shown, "give 25 examples, fewer than the 10000"));
     free(shown);
-    assert_ok(tr_dataset_open(in_folder("out"), &dataset, &err), err);
+    assert_ok(tr_dataset_open(scratch("out"), &dataset, &err), err);
     assert_string_equal(dataset.card.layout, "recbole");
     assert_ok(tr_dataset_items(&dataset, &items, &err), err);
     static const char *const titles[] = {"One (1995)", "Two (V)", "Three", "none", "Say \"Five\" (2000)",
@@ -222,13 +222,13 @@ static void test_recbole_columns_are_found_by_name(void **state)
     tr_dataset_close(&dataset);
 
     write_recbole(text.data, "user_id:token\titem_id:token\trating:float\tmoment:float");
-    assert_error(import("movielens", in_folder("recbole"), "out", NULL, NULL, &err), TR_ERR_FORMAT,
+    assert_error(import("movielens", scratch("recbole"), "out", NULL, NULL, &err), TR_ERR_FORMAT,
                  "no column timestamp", err);
     write_recbole("item_id:token\n1\n", "user_id:token\titem_id:token\trating:float\ttimestamp:float");
-    assert_error(import("movielens", in_folder("recbole"), "out", NULL, NULL, &err), TR_ERR_FORMAT,
+    assert_error(import("movielens", scratch("recbole"), "out", NULL, NULL, &err), TR_ERR_FORMAT,
                  "no column movie_title", err);
     file_with("recbole/x.part1.inter", "x");
-    assert_error(import("movielens", in_folder("recbole"), "out", NULL, NULL, &err), TR_ERR_USAGE,
+    assert_error(import("movielens", scratch("recbole"), "out", NULL, NULL, &err), TR_ERR_USAGE,
                  "more than one .inter", err);
     tr_str_free(&text);
 }
@@ -248,8 +248,8 @@ static void test_protocol_sorts_by_the_text_of_the_time_and_keeps_ties(void **st
     file_with("source/u.item", "1|A\n2|B\n3|C\n4|D\n5|E\n6|F\n");
     file_with("source/u.data", "b\t5\t4\t999\na\t1\t5\t999\nb\t4\t1\t20\nb\t3\t5\t20\na\t2\t3\t1000\nb\t6\t4\t1000\n"
                                "a\t3\t4\t20\na\t4\t1\t9990\n");
-    assert_ok(import("movielens", in_folder("source"), "out", &options, NULL, &err), err);
-    assert_ok(tr_dataset_open(in_folder("out"), &dataset, &err), err);
+    assert_ok(import("movielens", scratch("source"), "out", &options, NULL, &err), err);
+    assert_ok(tr_dataset_open(scratch("out"), &dataset, &err), err);
     assert_int_equal(dataset.card.counts.windows, 4);
     assert_int_equal(dataset.card.max_windows, 3);
     assert_ok(tr_dataset_split(&dataset, TR_TRAIN, &train, &err), err);
@@ -310,7 +310,7 @@ static void test_the_same_source_gives_the_same_bytes(void **state)
         char a[64], b[64];
         snprintf(a, sizeof a, "same1/%s", names[i]);
         snprintf(b, sizeof b, "same2/%s", names[i]);
-        char *x = text_of(in_folder(a)), *y = text_of(in_folder(b));
+        char *x = text_of(scratch(a)), *y = text_of(scratch(b));
         assert_string_equal(x, y);
         free(x);
         free(y);
@@ -326,7 +326,7 @@ static void test_a_folder_of_something_else_is_not_touched(void **state)
     assert_error(import("movielens", source, "precious", NULL, NULL, &err), TR_ERR_USAGE, "not a data folder", err);
     file_with("precious/card.json", "{\"format\": \"playing cards\"}");
     assert_error(import("movielens", source, "precious", NULL, NULL, &err), TR_ERR_USAGE, "not a data folder", err);
-    assert_false(tr_file_exists(in_folder("precious/train.jsonl")));
+    assert_false(tr_file_exists(scratch("precious/train.jsonl")));
     assert_error(import("movielens", source, "precious/letter.txt", NULL, NULL, &err), TR_ERR_USAGE, "is a file", err);
 }
 
@@ -337,14 +337,14 @@ static void test_an_import_that_died_leaves_no_data_and_can_be_repeated(void **s
     tr_dataset dataset;
     const char *source = write_grouplens("source", 10, 40, "", "");
     assert_ok(import("movielens", source, "died", NULL, NULL, &err), err);
-    assert_ok(tr_folder_create(in_folder("died/valid.jsonl.d"), &err), err);
-    unlink(in_folder("died/valid.jsonl"));
-    assert_int_equal(rename(in_folder("died/valid.jsonl.d"), in_folder("died/valid.jsonl")), 0); /* in the way */
+    assert_ok(tr_folder_create(scratch("died/valid.jsonl.d"), &err), err);
+    unlink(scratch("died/valid.jsonl"));
+    assert_int_equal(rename(scratch("died/valid.jsonl.d"), scratch("died/valid.jsonl")), 0); /* in the way */
     assert_error(import("movielens", source, "died", NULL, NULL, &err), TR_ERR_IO, "valid.jsonl", err);
-    assert_error(tr_dataset_open(in_folder("died"), &dataset, &err), TR_ERR_MISMATCH, "did not finish", err);
-    rmdir(in_folder("died/valid.jsonl"));
+    assert_error(tr_dataset_open(scratch("died"), &dataset, &err), TR_ERR_MISMATCH, "did not finish", err);
+    rmdir(scratch("died/valid.jsonl"));
     assert_ok(import("movielens", source, "died", NULL, NULL, &err), err);
-    assert_ok(tr_dataset_open(in_folder("died"), &dataset, &err), err);
+    assert_ok(tr_dataset_open(scratch("died"), &dataset, &err), err);
     tr_dataset_close(&dataset);
 }
 
@@ -363,8 +363,8 @@ static void test_a_full_disk_is_reported_and_leaves_no_data(void **state)
     setrlimit(RLIMIT_FSIZE, &before);
     assert_int_equal(status, TR_ERR_IO);
     assert_non_null(strstr(err.message, "train.jsonl"));
-    assert_error(tr_dataset_open(in_folder("full"), &dataset, &err), TR_ERR_MISMATCH, "did not finish", err);
-    assert_false(tr_file_exists(in_folder("full/train.jsonl")));
+    assert_error(tr_dataset_open(scratch("full"), &dataset, &err), TR_ERR_MISMATCH, "did not finish", err);
+    assert_false(tr_file_exists(scratch("full/train.jsonl")));
     assert_ok(import("movielens", source, "full", NULL, NULL, &err), err);
 }
 
@@ -385,7 +385,7 @@ static void test_an_import_killed_at_any_moment_leaves_whole_data_or_none(void *
 {
     (void)state;
     tr_error err = {0};
-    const char *source = write_grouplens("source", 10, 40, "", ""), *folder = in_folder("killed");
+    const char *source = write_grouplens("source", 10, 40, "", ""), *folder = scratch("killed");
     for (int i = 0; i < 25; i++) {
         pid_t child = fork();
         assert_true(child >= 0);
@@ -402,7 +402,7 @@ static void test_an_import_killed_at_any_moment_leaves_whole_data_or_none(void *
     file_with("killed/test.jsonl.tmp.1", "a leftover");
     assert_ok(import("movielens", source, "killed", NULL, NULL, &err), err);
     assert_ok(read_whole(folder, &err), err);
-    assert_false(tr_file_exists(in_folder("killed/test.jsonl.tmp.1")));
+    assert_false(tr_file_exists(scratch("killed/test.jsonl.tmp.1")));
     file_with("first/card.json.tmp.1", "killed on its first file");
     assert_ok(import("movielens", source, "first", NULL, NULL, &err), err);
 }
@@ -416,9 +416,9 @@ static void test_files_of_an_earlier_import_do_not_survive(void **state)
     const char *rows = file_with("test.json", "[{\"instruction\":\"i\",\"input\":\"\",\"output\":\"Yes.\"},"
                                               "{\"instruction\":\"i\",\"input\":\"\",\"output\":\"No.\"}]");
     assert_ok(import("tallrec", rows, "again", NULL, NULL, &err), err);
-    assert_false(tr_file_exists(in_folder("again/train.jsonl")));
-    assert_false(tr_file_exists(in_folder("again/interactions.jsonl")));
-    assert_true(tr_file_exists(in_folder("again/test.jsonl")));
+    assert_false(tr_file_exists(scratch("again/train.jsonl")));
+    assert_false(tr_file_exists(scratch("again/interactions.jsonl")));
+    assert_true(tr_file_exists(scratch("again/test.jsonl")));
 }
 
 /* Published rows ---------------------------------------------------------------------------------------- */
@@ -438,30 +438,30 @@ static void test_published_files_are_told_apart_by_name_or_mark(void **state)
     tr_import_options options = tr_import_defaults();
     snprintf(marked, sizeof marked, "test=%s", file_with("p/rows.json", "[" ROW("B", "Yes.") "," ROW("C", "No.") "]"));
     const char *sources[] = {marked, file_with("p/my-train.jsonl", ROW("B", "No.") "\n" ROW("D", "Yes.") "\n")};
-    assert_ok(tr_import("tallrec", sources, 2, in_folder("song"), &options, &card, &err), err);
+    assert_ok(tr_import("tallrec", sources, 2, scratch("song"), &options, &card, &err), err);
     assert_int_equal(card.split[TR_TRAIN].rows, 2);
     assert_int_equal(card.split[TR_TEST].rows, 2);
     assert_string_equal(card.noun, "song");
     tr_card_clear(&card);
-    assert_ok(tr_dataset_open(in_folder("song"), &dataset, &err), err);
+    assert_ok(tr_dataset_open(scratch("song"), &dataset, &err), err);
     assert_ok(tr_dataset_items(&dataset, &items, &err), err);
     assert_int_equal(items->n_items, 4);
     assert_string_equal(items->item[tr_interactions_item_titled(items, "C")].id, "C");
     tr_dataset_close(&dataset);
 
-    sources[0] = in_folder("p/rows.json");
-    assert_error(tr_import("tallrec", sources, 2, in_folder("song"), &options, NULL, &err), TR_ERR_USAGE,
+    sources[0] = scratch("p/rows.json");
+    assert_error(tr_import("tallrec", sources, 2, scratch("song"), &options, NULL, &err), TR_ERR_USAGE,
                  "which split", err);
     sources[0] = sources[1];
-    assert_error(tr_import("tallrec", sources, 2, in_folder("song"), &options, NULL, &err), TR_ERR_USAGE,
+    assert_error(tr_import("tallrec", sources, 2, scratch("song"), &options, NULL, &err), TR_ERR_USAGE,
                  "two files", err);
     sources[0] = file_with("p/train-or-test.json", "[]");
-    assert_error(tr_import("tallrec", sources, 1, in_folder("song"), &options, NULL, &err), TR_ERR_USAGE,
+    assert_error(tr_import("tallrec", sources, 1, scratch("song"), &options, NULL, &err), TR_ERR_USAGE,
                  "which split", err);
     sources[0] = file_with("p/test.json", "[" ROW("B", "Yes."));
-    assert_error(tr_import("tallrec", sources, 1, in_folder("song"), &options, NULL, &err), TR_ERR_FORMAT,
+    assert_error(tr_import("tallrec", sources, 1, scratch("song"), &options, NULL, &err), TR_ERR_FORMAT,
                  "test.json", err);
-    assert_error(tr_import("tallrec", sources, 0, in_folder("song"), &options, NULL, &err), TR_ERR_USAGE,
+    assert_error(tr_import("tallrec", sources, 0, scratch("song"), &options, NULL, &err), TR_ERR_USAGE,
                  "needs files", err);
 }
 
