@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -42,14 +41,6 @@ static size_t read_number(const char *path, const char *key)
 }
 
 size_t tr_memory_resident(void) { return read_number("/proc/self/status", "VmRSS:") * 1024; }
-
-size_t tr_memory_peak(void)
-{
-    struct rusage usage;
-    size_t peak = read_number("/proc/self/status", "VmHWM:") * 1024;
-    if (!peak && getrusage(RUSAGE_SELF, &usage) == 0) peak = (size_t)usage.ru_maxrss * 1024;
-    return peak;
-}
 
 size_t tr_memory_available(void)
 {

@@ -8,10 +8,9 @@
 double tr_seconds(void);
 double tr_wall_seconds(void);
 
-/* Bytes resident now, at most so far, and available on the machine without swapping (respecting a cgroup
+/* Bytes resident now, and available on the machine without swapping (respecting a cgroup
  * limit). 0 when the system does not tell. */
 size_t tr_memory_resident(void);
-size_t tr_memory_peak(void);
 size_t tr_memory_available(void);
 
 /* Number of threads that parallel loops use: what tr_threads_set (tallrec.h) said. Results never depend on it. */
