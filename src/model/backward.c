@@ -33,14 +33,6 @@ static void mlp(tr_session *s, int layer, int rows, const tr_kept *kept, float *
     tr_norm_backward(s, kept->x_mid, norm, s->dh, rows, s->dx);
 }
 
-static void rotate_back(const tr_session *s, float *x, int rows, int n_heads, const int32_t *position)
-{
-    const size_t ld = (size_t)(n_heads * s->shape.head_dim);
-    TR_FOR_ROWS(rows)
-        s->kernels->rope(x + (size_t)row * ld, ld, tr_rows_here(row, rows), n_heads, s->shape.head_dim, position + row,
-                         s->rope, s->model->config.rope_interleaved, true);
-}
-
 /* s->dx (rows, D): gradient of x_mid; becomes (n, D), that of the block's input (when `lowest`, it is not needed
  * and only the adapters' gradients are computed). */
 static void attention(tr_session *s, int layer, bool last, bool lowest, const tr_kept *kept, float *grad)
@@ -50,10 +42,8 @@ static void attention(tr_session *s, int layer, bool last, bool lowest, const tr
     const float *norm = s->model->layer[layer].attention_norm, *h_rows = s->h;
     linear(s, layer, TR_O, kept->o, s->dx, rows, s->dout, false, kept, grad);
     tr_attend_backward(s, last, kept);
-    if (last) /* head_position was reused by the output layer */
-        for (int i = 0; i < s->m; i++) s->head_position[i] = s->forest->position[s->head_nodes[i]];
-    rotate_back(s, s->dq, rows, s->shape.n_heads, last ? s->head_position : s->forest->position);
-    rotate_back(s, s->dk, s->n, s->shape.n_kv_heads, s->forest->position);
+    tr_rotate(s, s->dq, rows, s->shape.n_heads, last ? s->head_position : s->forest->position, true);
+    tr_rotate(s, s->dk, s->n, s->shape.n_kv_heads, s->forest->position, true);
 
     tr_norm_forward(s, kept->x, norm, s->n, s->h);
     if (last) {

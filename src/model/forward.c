@@ -36,6 +36,14 @@ void tr_scatter_rows(const tr_session *s, const float *rows, float *target)
     }
 }
 
+void tr_rotate(const tr_session *s, float *x, int rows, int n_heads, const int32_t *position, bool inverse)
+{
+    const size_t ld = (size_t)(n_heads * s->shape.head_dim);
+    TR_FOR_ROWS(rows)
+        s->kernels->rope(x + (size_t)row * ld, ld, tr_rows_here(row, rows), n_heads, s->shape.head_dim, position + row,
+                         s->rope, s->model->config.rope_interleaved, inverse);
+}
+
 static void embed(tr_session *s, float *x)
 {
     const tr_matrix *w = &s->model->embedding;
@@ -45,14 +53,6 @@ static void embed(tr_session *s, float *x)
     TR_FOR_ROWS(rows)
         for (int i = row; i < row + tr_rows_here(row, rows); i++)
             s->kernels->dequantize(w->type, w->data + (size_t)token[i] * w->row_bytes, x + (size_t)i * d, d);
-}
-
-static void rotate(const tr_session *s, float *x, int rows, int n_heads, const int32_t *position)
-{
-    const size_t ld = (size_t)(n_heads * s->shape.head_dim);
-    TR_FOR_ROWS(rows)
-        s->kernels->rope(x + (size_t)row * ld, ld, tr_rows_here(row, rows), n_heads, s->shape.head_dim, position + row,
-                         s->rope, s->model->config.rope_interleaved, false);
 }
 
 /* y (rows, n_out) (+)= x W^T + the adapter's share. */
@@ -94,8 +94,8 @@ static void attention(tr_session *s, int layer, bool last, tr_kept *kept)
         h_rows = s->x_rows;
     }
     linear(s, layer, TR_Q, h_rows, rows, kept->q, false, kept);
-    rotate(s, new_k, new_rows, s->shape.n_kv_heads, position);
-    rotate(s, kept->q, rows, s->shape.n_heads, last ? s->head_position : position);
+    tr_rotate(s, new_k, new_rows, s->shape.n_kv_heads, position, false);
+    tr_rotate(s, kept->q, rows, s->shape.n_heads, last ? s->head_position : position, false);
     hold_or_recall(s, layer, kept);
     tr_attend_forward(s, last, kept);
     if (last)

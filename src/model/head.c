@@ -34,7 +34,7 @@ void tr_head(tr_session *s, const float *coefficient, float *logp, float *dx_out
     const size_t d = (size_t)s->model->config.n_embd, n_vocab = (size_t)s->model->config.n_vocab;
     const tr_linear engine = tr_session_linear(s);
     tr_norm_forward(s, s->x_out, s->model->output_norm, s->m, s->h);
-    int32_t *first_target = s->head_position; /* free by now: row -> its first target */
+    int32_t *first_target = s->head_target;
     for (int t = s->forest->n_targets - 1; t >= 0; t--) first_target[s->head_row[s->forest->target_node[t]]] = t;
     for (int row = 0; row < s->m; row += TR_HEAD_ROWS) {
         const int rows = s->m - row < TR_HEAD_ROWS ? s->m - row : TR_HEAD_ROWS;

@@ -63,7 +63,8 @@ struct tr_session {
     float *wide;             /* (n, F or Q): output of SwiGLU and such */
     float *logits;           /* (TR_HEAD_ROWS, V) */
     float *at, *bt, *b_pad;  /* packed LoRA matrices: (n_in, r), (rank, n_out), (n_out, r) */
-    int32_t *all_nodes, *head_nodes, *head_position, *head_row; /* (n); head_row: node -> row or -1 */
+    int32_t *all_nodes, *head_nodes, *head_position; /* (n) */
+    int32_t *head_row, *head_target; /* (n) node -> row or -1; row -> its first target */
     tr_query_block *block;   /* blocks of all nodes, then of the head's nodes */
 
     /* training */
@@ -98,6 +99,8 @@ void tr_forward(tr_session *s);
 /* y (rows, D) = rmsnorm(x), rows shared among threads; and dx += its gradient. */
 void tr_norm_forward(const tr_session *s, const float *x, const float *w, int rows, float *y);
 void tr_norm_backward(const tr_session *s, const float *x, const float *w, const float *dy, int rows, float *dx);
+/* RoPE in place on x (rows, n_heads * head_dim); inverse: its gradient. */
+void tr_rotate(const tr_session *s, float *x, int rows, int n_heads, const int32_t *position, bool inverse);
 /* rows[i] = source[head_nodes[i]], i < m, of width D; and its gradient, target[head_nodes[i]] += rows[i]. */
 void tr_gather_rows(const tr_session *s, const float *source, float *rows);
 void tr_scatter_rows(const tr_session *s, const float *rows, float *target);

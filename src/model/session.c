@@ -81,6 +81,7 @@ static void take_all(tr_session *s, tr_arena *arena)
     s->head_nodes = tr_arena_take(arena, n, sizeof *s->head_nodes);
     s->head_position = tr_arena_take(arena, n, sizeof *s->head_position);
     s->head_row = tr_arena_take(arena, n, sizeof *s->head_row);
+    s->head_target = tr_arena_take(arena, n, sizeof *s->head_target);
     s->block = tr_arena_take(arena, 2 * n, sizeof *s->block);
     if (s->plan.train) take_training(s, arena);
 }

@@ -14,7 +14,6 @@ typedef struct {
     int rank;          /* of the adapter; 0 without */
     uint32_t targets;  /* adapted modules */
     bool train;        /* keep activations for backward */
-    bool dropout;      /* the adapter's dropout is > 0 */
     int max_held;      /* nodes that tr_session_hold may hold; not for training */
 } tr_session_plan;
 

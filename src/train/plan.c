@@ -62,7 +62,7 @@ static void set_limits(const tr_tuning *t, const largest *most, tr_tuning_plan *
         .max_rows = most->rows,
         .max_targets = (int)smaller(plan->max_micro_nodes + most->rows, most->targets),
         .session = {.max_nodes = plan->max_micro_nodes, .max_positions = plan->longest - 1, .rank = lora->rank,
-                    .targets = lora->targets, .train = true, .dropout = lora->dropout > 0}};
+                    .targets = lora->targets, .train = true}};
     plan->limits.session.max_targets = plan->limits.max_targets;
 }
 

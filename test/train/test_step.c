@@ -7,8 +7,7 @@ static tr_step_limits generous(const tr_lora *lora)
 {
     return (tr_step_limits){.max_rows = 64, .max_targets = 2000,
                             .session = {.max_nodes = 2000, .max_targets = 2000, .max_positions = 300, .train = true,
-                                        .rank = lora->config.rank, .targets = lora->config.targets,
-                                        .dropout = lora->config.dropout > 0}};
+                                        .rank = lora->config.rank, .targets = lora->config.targets}};
 }
 
 static tr_stepper stepper_for(const tr_lora *lora)
