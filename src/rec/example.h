@@ -63,12 +63,9 @@ tr_status tr_examples_write(const char *path, const tr_examples *examples, tr_er
 /* The published instruction for a kind of item ("movie", "book", ...). Caller frees. */
 tr_status tr_example_instruction(const char *noun, char **out, tr_error *err);
 
-/* Builds `input` (the TALLRec movie form) from history and target title:
+/* Builds `input` in the published form from history and target title; noun says what the item is ("movie"):
  *   User Preference: "A", "B"\nUser Unpreference: "C"\nWhether the user will like the target movie "T"?
  * skip_oldest leaves out that many of the oldest history entries (used to fit a cutoff). Caller frees. */
-tr_status tr_example_movie_input(const tr_example *example, size_t skip_oldest, char **out, tr_error *err);
-
-/* The same for any kind of item. */
 tr_status tr_example_input(const tr_example *example, const char *noun, size_t skip_oldest, char **out, tr_error *err);
 
 /* The same input with the `skip_oldest` oldest history entries left out (all of them when there are fewer),

@@ -81,11 +81,6 @@ tr_status tr_example_input(const tr_example *example, const char *noun, size_t s
     return finish(&s, out, err);
 }
 
-tr_status tr_example_movie_input(const tr_example *example, size_t skip_oldest, char **out, tr_error *err)
-{
-    return tr_example_input(example, "movie", skip_oldest, out, err);
-}
-
 tr_status tr_example_instruction(const char *noun, char **out, tr_error *err)
 {
     tr_str s = {0};

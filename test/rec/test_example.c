@@ -200,10 +200,10 @@ static void test_movie_input_lists_likes_then_dislikes_in_window_order(void **st
     char *text;
     tr_example example = with_history((tr_history_item[]){{.title = "A", .liked = true}, {.title = "B"},
                                                           {.title = "C", .liked = true}}, 3, "T");
-    assert_ok(tr_example_movie_input(&example, 0, &text, &err), err);
+    assert_ok(tr_example_input(&example, "movie", 0, &text, &err), err);
     assert_string_equal(text, PROMPT("\"A\", \"C\"", "\"B\"", "movie", "T"));
     free(text);
-    assert_ok(tr_example_movie_input(&example, 1, &text, &err), err);
+    assert_ok(tr_example_input(&example, "movie", 1, &text, &err), err);
     assert_string_equal(text, PROMPT("\"C\"", "\"B\"", "movie", "T"));
     free(text);
     assert_ok(tr_example_input(&example, "book", 99, &text, &err), err);
@@ -297,10 +297,10 @@ static void test_shortening_drops_the_oldest_by_time(void **state)
     tr_error err = {0};
     tr_example example = with_history((tr_history_item[]){{.title = "A"}, {.title = "B, \"C\", \"D\"", .liked = true},
                                                           {.title = "E"}, {.title = "F", .liked = true}}, 4, "T");
-    assert_ok(tr_example_movie_input(&example, 0, &example.input, &err), err);
+    assert_ok(tr_example_input(&example, "movie", 0, &example.input, &err), err);
     for (size_t skip = 0; skip <= 5; skip++) {
         char *built;
-        assert_ok(tr_example_movie_input(&example, skip, &built, &err), err);
+        assert_ok(tr_example_input(&example, "movie", skip, &built, &err), err);
         expect_shortened(&example, skip, built);
         free(built);
     }

@@ -45,7 +45,7 @@ static tr_example make_example(int n, const char *output)
         example.history[i].title = strdup(title);
         example.history[i].liked = i % 2 == 0;
     }
-    assert_ok(tr_example_movie_input(&example, 0, &example.input, &err), err);
+    assert_ok(tr_example_input(&example, "movie", 0, &example.input, &err), err);
     return example;
 }
 
